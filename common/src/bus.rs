@@ -1,0 +1,130 @@
+//! How records travel from the control plane to the edges: one trait to publish, one to follow, several carriers.
+//!
+//! What lies on a carrier is a snapshot (a signed head that names buckets by their digest) and a log (signed batches
+//! of changes and, apart, denials). A carrier never looks inside: it moves sealed bytes. An edge never asks about a
+//! single key; it takes the snapshot once and follows the log.
+
+pub mod local;
+pub mod redis;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::digest::Digest;
+use crate::wire::{Position, Unreadable};
+
+/// The carrier is away or answers nonsense. What one has stays in force.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BusError {
+    /// It cannot be reached, or did not answer in time.
+    #[error("the bus is away: {0}")]
+    Away(String),
+    /// It answered something that is none of ours.
+    #[error("the bus holds something unreadable: {0}")]
+    Unreadable(#[from] Unreadable),
+}
+
+/// The place of an entry in a log: the sequence it leads to, and its part.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct LogId {
+    /// The sequence that the entry leads to.
+    pub sequence: u64,
+    /// The part, from 0.
+    pub part: u64,
+}
+
+impl LogId {
+    /// The last place that a sequence can have: reading after it begins with the next sequence.
+    #[must_use]
+    pub fn end_of(sequence: u64) -> Self {
+        Self { sequence, part: u64::MAX }
+    }
+}
+
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.sequence, self.part)
+    }
+}
+
+impl FromStr for LogId {
+    type Err = Unreadable;
+
+    fn from_str(text: &str) -> Result<Self, Unreadable> {
+        let parsed = text.split_once('-').and_then(|(s, p)| Some((s.parse().ok()?, p.parse().ok()?)));
+        parsed.map(|(sequence, part)| Self { sequence, part }).ok_or(Unreadable::new("log id"))
+    }
+}
+
+/// Where a follower stands in the two logs of an epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cursor {
+    /// The history that is followed.
+    pub epoch: u64,
+    /// The last batch that was taken.
+    pub changes: LogId,
+    /// The last denials that were taken.
+    pub denials: LogId,
+}
+
+/// What came after a [`Cursor`]: sealed bytes with their places, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    /// Sealed [`crate::wire::v1::Batch`]es.
+    pub changes: Vec<(LogId, Bytes)>,
+    /// Sealed [`crate::wire::v1::Denials`].
+    pub denials: Vec<(LogId, Bytes)>,
+}
+
+impl News {
+    /// True when there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.denials.is_empty()
+    }
+}
+
+/// What a follower reads. Absence (`None`) means that there is nothing to be had, never that there is nothing to know.
+#[async_trait]
+pub trait Feed: Send + Sync + 'static {
+    /// The sealed [`crate::wire::v1::Head`].
+    async fn head(&self) -> Result<Option<Bytes>, BusError>;
+
+    /// The packed bytes of the bucket of that name.
+    async fn bucket(&self, name: &Digest) -> Result<Option<Bytes>, BusError>;
+
+    /// What came after `cursor`; waits up to `wait` for the first of it, and answers empty after that.
+    async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError>;
+}
+
+/// What the publisher writes. Everything is safe to repeat.
+#[async_trait]
+pub trait Outlet: Send + Sync + 'static {
+    /// The sealed head that lies there, if any.
+    async fn head(&self) -> Result<Option<Bytes>, BusError>;
+
+    /// The last place in the log of changes of `epoch`, if it has any.
+    async fn last_change(&self, epoch: u64) -> Result<Option<LogId>, BusError>;
+
+    /// Lays a bucket down under its name.
+    async fn put_bucket(&self, name: &Digest, packed: Bytes) -> Result<(), BusError>;
+
+    /// Lays the head down, unless one of a later `position` lies there: two publishers cannot turn time back.
+    async fn put_head(&self, position: Position, sealed: Bytes) -> Result<(), BusError>;
+
+    /// Appends a batch. One that is there already, or overtaken by a later one, changes nothing.
+    async fn append_change(&self, epoch: u64, id: LogId, sealed: Bytes) -> Result<(), BusError>;
+
+    /// Appends denials, in the same way.
+    async fn append_denials(&self, epoch: u64, id: LogId, sealed: Bytes) -> Result<(), BusError>;
+
+    /// Drops what leads to a sequence up to `sequence` from both logs, and the logs of older epochs.
+    async fn trim(&self, epoch: u64, sequence: u64) -> Result<(), BusError>;
+
+    /// Lets buckets that no head names any more go, after the grace that readers of an old head need.
+    async fn release_bucket(&self, name: &Digest) -> Result<(), BusError>;
+}

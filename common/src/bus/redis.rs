@@ -1,0 +1,219 @@
+//! The bus over Redis: buckets and head under plain keys, the two logs as streams whose entry ids are our own
+//! sequence, so that a lost or repeated entry shows.
+//!
+//! Nothing that lies here is needed: all of it can be published again, and all that matters in it is signed.
+
+mod connection;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use redis::streams::{StreamId, StreamReadReply};
+use redis::{AsyncCommands as _, RedisError, Value};
+
+use crate::bus::{BusError, Cursor, Feed, LogId, News, Outlet};
+use crate::digest::Digest;
+use crate::wire::address::{HEAD, bucket_key, changes_key, denials_key};
+use crate::wire::{Position, Unreadable};
+
+use connection::Slot;
+
+/// How long a command may take. No request of a client ever waits for one.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Entries taken at once from each log.
+const MOST_ENTRIES: usize = 1_000;
+/// The one field of a stream entry.
+const FIELD: &str = "b";
+
+/// Lays the head down unless one of a later position is there; in Redis, so that two publishers cannot race.
+const PUT_HEAD: &str = r"
+local epoch = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
+local sequence = tonumber(redis.call('HGET', KEYS[1], 'sequence') or '0')
+local e, s = tonumber(ARGV[1]), tonumber(ARGV[2])
+if e > epoch or (e == epoch and s >= sequence) then
+  redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'sequence', ARGV[2], 'sealed', ARGV[3])
+end
+return 1";
+
+/// A connection to Redis, made when it is first needed and made again when it broke.
+pub struct RedisBus {
+    commands: Slot,
+    /// `XREAD BLOCK` holds its connection: it has one of its own, whose patience covers the wait.
+    reading: Slot,
+    swept: AtomicU64,
+}
+
+impl RedisBus {
+    /// For a URL like `redis://127.0.0.1:6379/0` or `rediss://…`. Does not connect yet: a bus that is away at start is
+    /// a bus that is away.
+    ///
+    /// # Errors
+    /// When the URL cannot be read; the text does not repeat it, for it may hold a password.
+    pub fn new(url: &str) -> Result<Self, String> {
+        let client = redis::Client::open(url).map_err(|_| {
+            "must be a URL like redis://host:6379 or rediss://user:password@host:6379/0".to_owned()
+        })?;
+        Ok(Self {
+            commands: Slot::new(client.clone(), PATIENCE),
+            reading: Slot::new(client, PATIENCE),
+            swept: AtomicU64::new(0),
+        })
+    }
+
+    async fn append(&self, key: String, id: LogId, sealed: Bytes) -> Result<(), BusError> {
+        let appended: Result<String, RedisError> = self
+            .commands
+            .call(async |mut c| c.xadd(&key, id.to_string(), &[(FIELD, sealed.as_ref())]).await)
+            .await?;
+        match appended {
+            Ok(_) => Ok(()),
+            // It is there already, or a later one overtook it: see Outlet.
+            Err(e) if e.to_string().contains("equal or smaller") => Ok(()),
+            Err(e) => Err(away(&e)),
+        }
+    }
+
+    /// Logs of older histories. Looked for once an epoch: `SCAN` walks every key.
+    async fn sweep_before(&self, epoch: u64) -> Result<(), BusError> {
+        if self.swept.load(Ordering::Relaxed) == epoch {
+            return Ok(());
+        }
+        let keys: Vec<String> = self
+            .commands
+            .call(async |mut c| -> Result<Vec<String>, RedisError> {
+                let mut found = c.scan_match::<_, String>("tidegate:v1:*:*").await?;
+                let mut keys = Vec::new();
+                while let Some(key) = found.next_item().await {
+                    keys.push(key?);
+                }
+                Ok(keys)
+            })
+            .await?
+            .map_err(|e| away(&e))?;
+        for key in keys.iter().filter(|key| epoch_of(key).is_some_and(|of| of < epoch)) {
+            let _: u64 = self.commands.call(async |mut c| c.del(key).await).await?.map_err(|e| away(&e))?;
+        }
+        self.swept.store(epoch, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn epoch_of(key: &str) -> Option<u64> {
+    let (epoch, log) = key.strip_prefix("tidegate:v1:")?.split_once(':')?;
+    if matches!(log, "changes" | "denials") { epoch.parse().ok() } else { None }
+}
+
+fn away(error: &RedisError) -> BusError {
+    // The category only: the text of a connection error can hold the address with its credentials.
+    BusError::Away(error.category().to_owned())
+}
+
+fn entry(id: &StreamId) -> Result<(LogId, Bytes), Unreadable> {
+    let bytes = match id.map.get(FIELD) {
+        Some(Value::BulkString(bytes)) => Bytes::copy_from_slice(bytes),
+        _ => return Err(Unreadable::new("log entry")),
+    };
+    Ok((id.id.parse()?, bytes))
+}
+
+#[async_trait]
+impl Feed for RedisBus {
+    async fn head(&self) -> Result<Option<Bytes>, BusError> {
+        let sealed: Option<Vec<u8>> =
+            self.commands.call(async |mut c| c.hget(HEAD, "sealed").await).await?.map_err(|e| away(&e))?;
+        Ok(sealed.map(Bytes::from))
+    }
+
+    async fn bucket(&self, name: &Digest) -> Result<Option<Bytes>, BusError> {
+        let key = bucket_key(name);
+        let packed: Option<Vec<u8>> =
+            self.commands.call(async |mut c| c.get(&key).await).await?.map_err(|e| away(&e))?;
+        Ok(packed.map(Bytes::from))
+    }
+
+    async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError> {
+        let keys = [changes_key(cursor.epoch), denials_key(cursor.epoch)];
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(MOST_ENTRIES);
+        if !wait.is_zero() {
+            // 0 would mean for ever.
+            command.arg("BLOCK").arg(wait.as_millis().max(1).to_string());
+        }
+        command.arg("STREAMS").arg(&keys).arg(cursor.changes.to_string()).arg(cursor.denials.to_string());
+        let reply: Option<StreamReadReply> = self
+            .reading
+            .call_within(wait + PATIENCE, async |mut c| command.query_async(&mut c).await)
+            .await?
+            .map_err(|e| away(&e))?;
+        let mut news = News::default();
+        for stream in reply.into_iter().flat_map(|reply| reply.keys) {
+            let log = if stream.key == keys[0] { &mut news.changes } else { &mut news.denials };
+            for id in &stream.ids {
+                log.push(entry(id)?);
+            }
+        }
+        Ok(news)
+    }
+}
+
+#[async_trait]
+impl Outlet for RedisBus {
+    async fn head(&self) -> Result<Option<Bytes>, BusError> {
+        Feed::head(self).await
+    }
+
+    async fn last_change(&self, epoch: u64) -> Result<Option<LogId>, BusError> {
+        // Not the last entry: a trimmed stream has none and still knows the last id.
+        let key = changes_key(epoch);
+        let info: Result<redis::streams::StreamInfoStreamReply, RedisError> =
+            self.commands.call(async |mut c| c.xinfo_stream(&key).await).await?;
+        match info {
+            Ok(info) => Ok(Some(info.last_generated_id.parse()?)),
+            Err(e) if e.to_string().contains("no such key") => Ok(None),
+            Err(e) => Err(away(&e)),
+        }
+    }
+
+    async fn put_bucket(&self, name: &Digest, packed: Bytes) -> Result<(), BusError> {
+        let key = bucket_key(name);
+        let put: Result<(), RedisError> =
+            self.commands.call(async |mut c| c.set(&key, packed.as_ref()).await).await?;
+        put.map_err(|e| away(&e))
+    }
+
+    async fn put_head(&self, position: Position, sealed: Bytes) -> Result<(), BusError> {
+        let script = redis::Script::new(PUT_HEAD);
+        let mut call = script.key(HEAD);
+        call.arg(position.epoch).arg(position.sequence).arg(sealed.as_ref());
+        let put: Result<u64, RedisError> =
+            self.commands.call(async |mut c| call.invoke_async(&mut c).await).await?;
+        put.map(|_| ()).map_err(|e| away(&e))
+    }
+
+    async fn append_change(&self, epoch: u64, id: LogId, sealed: Bytes) -> Result<(), BusError> {
+        self.append(changes_key(epoch), id, sealed).await
+    }
+
+    async fn append_denials(&self, epoch: u64, id: LogId, sealed: Bytes) -> Result<(), BusError> {
+        self.append(denials_key(epoch), id, sealed).await
+    }
+
+    async fn trim(&self, epoch: u64, sequence: u64) -> Result<(), BusError> {
+        for key in [changes_key(epoch), denials_key(epoch)] {
+            let mut command = redis::cmd("XTRIM");
+            command.arg(&key).arg("MINID").arg(LogId { sequence: sequence + 1, part: 0 }.to_string());
+            let trimmed: Result<u64, RedisError> =
+                self.commands.call(async |mut c| command.query_async(&mut c).await).await?;
+            trimmed.map_err(|e| away(&e))?;
+        }
+        self.sweep_before(epoch).await
+    }
+
+    async fn release_bucket(&self, name: &Digest) -> Result<(), BusError> {
+        let key = bucket_key(name);
+        let released: Result<u64, RedisError> = self.commands.call(async |mut c| c.del(&key).await).await?;
+        released.map(|_| ()).map_err(|e| away(&e))
+    }
+}

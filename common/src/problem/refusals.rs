@@ -1,0 +1,74 @@
+//! What both planes refuse, in the same words: a caller cannot tell which of them answered.
+
+use super::{Code, Problem};
+use crate::credential::Ambiguous;
+use crate::policy::Denied;
+use crate::scope::Scope;
+
+/// No credential came with the request.
+#[must_use]
+pub fn missing_credential() -> Problem {
+    Problem::new(Code::Unauthorized, "missing_credential", "Missing authentication token")
+}
+
+/// Two credentials came with it.
+#[must_use]
+pub fn ambiguous_credentials() -> Problem {
+    Problem::new(Code::Validation, "ambiguous_credentials", Ambiguous.to_string())
+}
+
+/// The credential cannot be a key.
+#[must_use]
+pub fn malformed_key() -> Problem {
+    Problem::new(Code::Unauthorized, "key_malformed", "Invalid API key")
+}
+
+/// The key may not be used.
+#[must_use]
+pub fn denied(denied: Denied) -> Problem {
+    let (code, message) = match denied {
+        Denied::Unknown | Denied::Deleted | Denied::Revoked | Denied::Disabled | Denied::Expired => {
+            (Code::Unauthorized, "Invalid API key")
+        }
+        Denied::TenantInactive | Denied::CustomerInactive => (Code::Forbidden, "Account is inactive"),
+        Denied::AddressNotAllowed => (Code::Forbidden, "This key may not be used from this address"),
+    };
+    Problem::new(code, denied.reason(), message)
+}
+
+/// The route is for admins' keys.
+#[must_use]
+pub fn admin_key_required() -> Problem {
+    Problem::new(Code::Forbidden, "admin_key_required", "An admin API key is required")
+}
+
+/// The key lacks the scope that the route takes.
+#[must_use]
+pub fn scope_missing(scope: Scope) -> Problem {
+    Problem::new(Code::Forbidden, "scope_missing", format!("This key lacks the scope {scope}"))
+}
+
+/// Nothing is at this path.
+#[must_use]
+pub fn route_not_found() -> Problem {
+    Problem::new(Code::NotFound, "route_not_found", "There is nothing at this path")
+}
+
+/// The path answers other methods, which `Allow` must name (RFC 9110 section 15.5.6).
+#[must_use]
+pub fn method_not_allowed(methods: &[&str]) -> Problem {
+    let says = format!("This path answers {}", methods.join(", "));
+    Problem::new(Code::MethodNotAllowed, "method_not_allowed", says)
+}
+
+/// The application is not there, or not for this key to know of.
+#[must_use]
+pub fn application_not_found() -> Problem {
+    Problem::new(Code::NotFound, "application_not_found", "Application not found")
+}
+
+/// The version is not there, or yanked.
+#[must_use]
+pub fn version_not_found() -> Problem {
+    Problem::new(Code::NotFound, "version_not_found", "Version not found")
+}

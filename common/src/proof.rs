@@ -1,0 +1,70 @@
+//! What the planes tell each other over HTTP, sealed with keys derived from the edge secret: an edge's word on who the
+//! client is, and the ticket that stands in an upload URL.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{TenantId, UploadId};
+use crate::mac::MacKeys;
+use crate::time::Timestamp;
+
+/// The header that carries a [`Forwarded`] from edge to control plane.
+pub const FORWARDED_HEADER: &str = "x-tidegate-forwarded";
+/// The header in which the control plane tells the edge the sequence of a write.
+pub const SEQUENCE_HEADER: &str = "x-tidegate-sequence";
+/// How old an edge's word may be: long enough for clocks that differ, short enough to be no key.
+pub const FORWARDED_LIFETIME: Duration = Duration::from_secs(300);
+
+/// An edge's word on a request that it passes on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Forwarded {
+    /// The client's address as the edge determined it.
+    pub address: IpAddr,
+    /// What links in the answer start with, like `https://dl.example.com`.
+    pub base: String,
+    /// When the edge said so.
+    pub at: Timestamp,
+}
+
+impl Forwarded {
+    /// The header value. `None` without any secret.
+    #[must_use]
+    pub fn seal(&self, keys: &MacKeys) -> Option<String> {
+        keys.seal(&serde_json::to_vec(self).ok()?)
+    }
+
+    /// Reads a header value; `None` when no edge of ours said that, or not lately.
+    #[must_use]
+    pub fn open(text: &str, keys: &MacKeys, now: Timestamp) -> Option<Self> {
+        let word: Self = serde_json::from_slice(&keys.open(text)?).ok()?;
+        let off = now.since(word.at).max(word.at.since(now));
+        (off <= FORWARDED_LIFETIME).then_some(word)
+    }
+}
+
+/// The right to send the bytes of one large upload; it stands in the URL, so it can do nothing else.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UploadTicket {
+    /// Whose upload it is.
+    pub tenant: TenantId,
+    /// The upload.
+    pub upload: UploadId,
+    /// When the right ends.
+    pub expires_at: Timestamp,
+}
+
+impl UploadTicket {
+    /// The last segment of the upload URL. `None` without any secret.
+    #[must_use]
+    pub fn seal(&self, keys: &MacKeys) -> Option<String> {
+        keys.seal(&serde_json::to_vec(self).ok()?)
+    }
+
+    /// Reads the segment; `None` when we did not make it. Whether it is past its time is for the caller to see.
+    #[must_use]
+    pub fn open(text: &str, keys: &MacKeys) -> Option<Self> {
+        serde_json::from_slice(&keys.open(text)?).ok()
+    }
+}

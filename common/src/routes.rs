@@ -1,0 +1,145 @@
+//! The one route table: who answers which method and path, and what it takes to ask.
+//!
+//! Both routers, the forwarding of the edge and the documentation are made from it, so that they cannot differ.
+
+use http::Method;
+
+use crate::scope::Scope;
+
+/// Which plane answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Plane {
+    /// The edge, from its own memory.
+    Edge,
+    /// The control plane; the edge forwards.
+    Desk,
+    /// The edge for customers' keys, the control plane for admins' (answers that name customers).
+    EdgeOrDesk,
+}
+
+/// What a request must bring.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Credential {
+    /// Nothing.
+    Public,
+    /// Nothing but the signed text in its path.
+    Signed,
+    /// Any key.
+    Any,
+    /// An admin's key.
+    Admin,
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Its name in code.
+    pub id: RouteId,
+    /// The method; GET routes also answer HEAD.
+    pub method: &'static Method,
+    /// The path, parameters in braces.
+    pub path: &'static str,
+    /// Who answers.
+    pub plane: Plane,
+    /// What it takes.
+    pub credential: Credential,
+    /// The scope the key needs.
+    pub scope: Option<Scope>,
+}
+
+macro_rules! routes {
+    ($($name:ident $method:ident $path:literal $plane:ident $credential:ident $($scope:ident)?;)*) => {
+        /// The routes by name. Each router has one exhaustive match over it.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum RouteId { $(
+            #[doc = concat!("`", stringify!($method), " ", $path, "`")]
+            $name,
+        )* }
+
+        /// Every route.
+        pub static ROUTES: &[Route] = &[$(Route {
+            id: RouteId::$name,
+            method: &Method::$method,
+            path: $path,
+            plane: Plane::$plane,
+            credential: Credential::$credential,
+            scope: routes!(@scope $($scope)?),
+        },)*];
+    };
+    (@scope) => { None };
+    (@scope $scope:ident) => { Some(Scope::$scope) };
+}
+
+routes! {
+    ListApplications GET "/v1/applications" EdgeOrDesk Any AppsRead;
+    ReadApplication GET "/v1/applications/{applicationId}" EdgeOrDesk Any AppsRead;
+    ListVersions GET "/v1/applications/{applicationId}/versions" Edge Any AppsRead;
+    ChangeVersion PATCH "/v1/applications/{applicationId}/versions/{version}" Desk Admin AppsWrite;
+    YankVersion DELETE "/v1/applications/{applicationId}/versions/{version}" Desk Admin AppsWrite;
+    ListFiles GET "/v1/applications/{applicationId}/versions/{version}/files" Edge Any AppsRead;
+    DownloadFile GET "/v1/applications/{applicationId}/versions/{version}/files/{fileId}/download" Edge Any DownloadsRead;
+    DownloadNamed GET "/v1/download/{applicationId}/{version}/{fileName}" Edge Any DownloadsRead;
+    IssueLink GET "/v1/downloads/url" Edge Any DownloadsRead;
+    DownloadSigned GET "/v1/d/{link}/{fileName}" Edge Signed;
+
+    CreateApplication POST "/v1/management/applications" Desk Admin AppsWrite;
+    DeleteApplication DELETE "/v1/management/applications/{applicationId}" Desk Admin AppsWrite;
+    AssignCustomers PUT "/v1/management/applications/{applicationId}/customers" Desk Admin AppsWrite;
+
+    UploadFile POST "/v1/management/upload" Desk Admin UploadsWrite;
+    BeginUpload POST "/v1/management/upload/large-url" Desk Admin UploadsWrite;
+    CompleteUpload POST "/v1/management/upload/large-complete" Desk Admin UploadsWrite;
+    ReceiveUpload PUT "/v1/uploads/{ticket}" Desk Signed;
+
+    ListCustomers GET "/v1/management/customers" Desk Admin CustomersRead;
+    CreateCustomer POST "/v1/management/customers" Desk Admin CustomersWrite;
+    ReadCustomer GET "/v1/management/customers/{customerId}" Desk Admin CustomersRead;
+    ChangeCustomer PATCH "/v1/management/customers/{customerId}" Desk Admin CustomersWrite;
+
+    ListCustomerKeys GET "/v1/management/customers/{customerId}/apikeys" Desk Admin KeysRead;
+    CreateCustomerKey POST "/v1/management/customers/{customerId}/apikeys" Desk Admin KeysWrite;
+    RegenerateCustomerKey POST "/v1/management/customers/{customerId}/regenerate-key" Desk Admin KeysWrite;
+    RegenerateOwnKey POST "/v1/management/admin/regenerate-key" Desk Admin KeysWrite;
+    ListKeys GET "/v1/management/apikeys" Desk Admin KeysRead;
+    CreateKey POST "/v1/management/apikeys" Desk Admin KeysWrite;
+    ReadKey GET "/v1/management/apikeys/{keyId}" Desk Admin KeysRead;
+    ChangeKey PATCH "/v1/management/apikeys/{keyId}" Desk Admin KeysWrite;
+    DeleteKey DELETE "/v1/management/apikeys/{keyId}" Desk Admin KeysWrite;
+
+    Health GET "/healthz" Edge Public;
+}
+
+/// The methods that a path answers, for `Allow` (RFC 9110 section 10.2.1); HEAD wherever GET is.
+#[must_use]
+pub fn allowed_methods(path: &str) -> Vec<&'static str> {
+    let mut methods: Vec<&'static str> = Vec::new();
+    for route in ROUTES.iter().filter(|route| route.path == path) {
+        methods.push(route.method.as_str());
+        if *route.method == Method::GET {
+            methods.push("HEAD");
+        }
+    }
+    methods
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_routes_share_method_and_path() {
+        for (i, a) in ROUTES.iter().enumerate() {
+            for b in &ROUTES[i + 1..] {
+                assert!((a.method, a.path) != (b.method, b.path), "{a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_route_that_takes_a_key_names_a_scope() {
+        for route in ROUTES {
+            let keyed = matches!(route.credential, Credential::Any | Credential::Admin);
+            assert_eq!(route.scope.is_some(), keyed, "{route:?}");
+        }
+    }
+}
