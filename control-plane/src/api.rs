@@ -1,0 +1,255 @@
+//! The HTTP of the desk: one router made from the one route table, and the way of every request through it.
+//!
+//! The way: name it, learn who asks, let the caller in or not, hand it to its handler, tell the outcome. The body is
+//! not touched before the caller is in.
+
+mod answer;
+mod applications;
+mod call;
+mod caller;
+mod customers;
+mod desk;
+mod direct_upload;
+mod fields;
+mod json;
+mod keys;
+mod large_upload;
+mod lent;
+mod page;
+mod versions;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request};
+use axum::response::Response;
+use axum::routing::any;
+use common::problem::{Code, Format, Problem, refusals, sane_request_id};
+use common::routes::{ROUTES, Route, RouteId, allowed_methods};
+use common::time::Timestamp;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::header::{ACCEPT, ALLOW, EXPECT};
+use http::{HeaderMap, HeaderValue, Method};
+use uuid::Uuid;
+
+use crate::api::answer::Handled;
+use crate::api::call::Call;
+use crate::api::caller::{Asking, Caller};
+pub(crate) use crate::api::desk::Desk;
+use crate::error::{Failure, REQUEST_ID, fail};
+
+/// Who is at the other end of the connection: an extension that the listener puts on each request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+type Keyed = Box<dyn Fn(Arc<Desk>, Caller, Call) -> BoxFuture<'static, Handled> + Send + Sync>;
+type Ticketed = Box<dyn Fn(Arc<Desk>, Call) -> BoxFuture<'static, Handled> + Send + Sync>;
+
+enum Handler {
+    /// For those whose key was looked at.
+    Keyed(Keyed),
+    /// For those who bring a signed text in the path.
+    Ticketed(Ticketed),
+    /// The edge answers it, from what it knows.
+    Elsewhere,
+}
+
+fn keyed<F, Fut>(handler: F) -> Handler
+where
+    F: Fn(Arc<Desk>, Caller, Call) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Handled> + Send + 'static,
+{
+    Handler::Keyed(Box::new(move |desk, caller, call| handler(desk, caller, call).boxed()))
+}
+
+fn ticketed<F, Fut>(handler: F) -> Handler
+where
+    F: Fn(Arc<Desk>, Call) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Handled> + Send + 'static,
+{
+    Handler::Ticketed(Box::new(move |desk, call| handler(desk, call).boxed()))
+}
+
+fn handler_of(route: RouteId) -> Handler {
+    match route {
+        RouteId::ListApplications => keyed(applications::list),
+        RouteId::ReadApplication => keyed(applications::read),
+        RouteId::CreateApplication => keyed(applications::create),
+        RouteId::DeleteApplication => keyed(applications::delete),
+        RouteId::AssignCustomers => keyed(applications::assign),
+        RouteId::ChangeVersion => keyed(versions::change),
+        RouteId::YankVersion => keyed(versions::yank),
+        RouteId::UploadFile => keyed(direct_upload::upload),
+        RouteId::BeginUpload => keyed(large_upload::begin),
+        RouteId::ReceiveUpload => ticketed(large_upload::receive),
+        RouteId::CompleteUpload => keyed(large_upload::complete),
+        RouteId::ListCustomers => keyed(customers::list),
+        RouteId::CreateCustomer => keyed(customers::create),
+        RouteId::ReadCustomer => keyed(customers::read),
+        RouteId::ChangeCustomer => keyed(customers::change),
+        RouteId::ListCustomerKeys => keyed(keys::list_of_customer),
+        RouteId::CreateCustomerKey => keyed(keys::create_for_customer),
+        RouteId::RegenerateCustomerKey => keyed(keys::regenerate_of_customer),
+        RouteId::RegenerateOwnKey => keyed(keys::regenerate_own),
+        RouteId::ListKeys => keyed(keys::list),
+        RouteId::CreateKey => keyed(keys::create),
+        RouteId::ReadKey => keyed(keys::read),
+        RouteId::ChangeKey => keyed(keys::change),
+        RouteId::DeleteKey => keyed(keys::delete),
+        RouteId::ListVersions
+        | RouteId::ListFiles
+        | RouteId::DownloadFile
+        | RouteId::DownloadNamed
+        | RouteId::IssueLink
+        | RouteId::DownloadSigned
+        | RouteId::Health => Handler::Elsewhere,
+    }
+}
+
+/// A method of a path: its line in the table, and who answers it.
+struct Entry {
+    route: &'static Route,
+    handler: Handler,
+}
+
+/// The router of the desk. Every path is also answered below the path of the public URL.
+pub(crate) fn router(desk: Arc<Desk>) -> Router {
+    let mut paths: Vec<(&'static str, Vec<Entry>)> = Vec::new();
+    for route in ROUTES {
+        let handler = handler_of(route.id);
+        if matches!(handler, Handler::Elsewhere) {
+            continue;
+        }
+        let entry = Entry { route, handler };
+        match paths.iter_mut().find(|(path, _)| *path == route.path) {
+            Some((_, entries)) => entries.push(entry),
+            None => paths.push((route.path, vec![entry])),
+        }
+    }
+    let mut router = Router::new();
+    for (path, entries) in paths {
+        let (desk, entries) = (desk.clone(), Arc::new(entries));
+        let answer = move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
+            let (desk, entries) = (desk.clone(), entries.clone());
+            async move { answer(&desk, path, &entries, params.ok(), request).await }
+        };
+        router = router.route(path, any(answer));
+    }
+    let prefix =
+        desk.public_url.as_deref().and_then(|url| url.parse::<http::Uri>().ok()?.path_and_query().cloned());
+    if let Some(prefix) = prefix.as_ref().map(|p| p.path().trim_end_matches('/')).filter(|p| !p.is_empty()) {
+        router = router.clone().nest(prefix, router);
+    }
+    let nothing = move |request: Request| {
+        let desk = desk.clone();
+        async move { answer(&desk, "", &[], None, request).await }
+    };
+    router.fallback(nothing)
+}
+
+/// The way of one request.
+async fn answer(
+    desk: &Arc<Desk>,
+    path: &'static str,
+    entries: &[Entry],
+    params: Option<RawPathParams>,
+    request: Request,
+) -> Response {
+    let now = desk.clock.now();
+    let request_id = request_id(request.headers());
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+    let format = Format::of_accept(accept);
+    let expects_continue = request.headers().contains_key(EXPECT);
+    let method = request.method().clone();
+    let (parts, body) = request.into_parts();
+    let (body, rest) = lent::lend(body);
+    let call = call_of(desk, parts, params, Arrival { body, request_id: request_id.clone(), now });
+    let entry = entries.iter().find(|entry| answers(entry.route, &method));
+    let outcome = match (call, entry) {
+        (Ok(call), Some(entry)) => guarded(desk, entry, call).await,
+        (Err(problem), Some(_)) => Err(problem.into()),
+        (_, None) if entries.is_empty() => Err(refusals::route_not_found().into()),
+        (_, None) => Err(refusals::method_not_allowed(&allowed_methods(path)).into()),
+    };
+    let outcome = outcome.and_then(|answer| {
+        desk.metrics.count_answer(answer.is_write());
+        answer.into_response(&request_id)
+    });
+    match outcome {
+        Ok(response) => response,
+        Err(failure) => {
+            desk.metrics.count_failure();
+            rest.linger(expects_continue).await;
+            let mut response = fail(&failure, format, &request_id, now);
+            if let Failure::Refused(Problem { code: Code::MethodNotAllowed, .. }) = failure
+                && let Ok(allow) = HeaderValue::from_str(&allowed_methods(path).join(", "))
+            {
+                response.headers_mut().insert(ALLOW, allow);
+            }
+            response
+        }
+    }
+}
+
+/// Lets the caller in, and runs the handler; a panic in it is a fault of this one request.
+async fn guarded(desk: &Arc<Desk>, entry: &Entry, call: Call) -> Handled {
+    let run = async {
+        match &entry.handler {
+            Handler::Keyed(handler) => {
+                let asking = Asking { headers: &call.headers, address: call.address, now: call.now };
+                let caller = caller::admit(desk, entry.route, asking).await?;
+                handler(desk.clone(), caller, call).await
+            }
+            Handler::Ticketed(handler) => handler(desk.clone(), call).await,
+            Handler::Elsewhere => Err(refusals::route_not_found().into()),
+        }
+    };
+    let ended = AssertUnwindSafe(run).catch_unwind().await;
+    ended.unwrap_or_else(|_| Err(Failure::broken("api", format!("a panic in {:?}", entry.route.id))))
+}
+
+/// What a request brings beside its head.
+struct Arrival {
+    body: axum::body::Body,
+    request_id: String,
+    now: Timestamp,
+}
+
+fn call_of(
+    desk: &Desk,
+    parts: http::request::Parts,
+    params: Option<RawPathParams>,
+    arrival: Arrival,
+) -> Result<Call, Problem> {
+    let peer = parts.extensions.get::<Peer>().copied();
+    let origin = caller::origin(desk, &parts.headers, peer, arrival.now);
+    // A path whose parameters are not UTF-8 names nothing.
+    let params = params.ok_or_else(refusals::route_not_found)?;
+    Ok(Call {
+        params: params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        query: parts.uri.query().map(str::to_owned),
+        headers: parts.headers,
+        body: arrival.body,
+        address: origin.address,
+        base: origin.base,
+        request_id: arrival.request_id,
+        now: arrival.now,
+    })
+}
+
+fn request_id(headers: &HeaderMap) -> String {
+    let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).and_then(sane_request_id);
+    sent.map_or_else(|| Uuid::new_v4().simple().to_string(), str::to_owned)
+}
+
+/// GET routes also answer HEAD (RFC 9110 section 9.3.2); the server leaves the body out.
+fn answers(route: &Route, method: &Method) -> bool {
+    route.method == method || (*method == Method::HEAD && *route.method == Method::GET)
+}

@@ -1,0 +1,65 @@
+//! What every handler works with, and what all of them do with it.
+
+use std::sync::Arc;
+
+use common::id::TenantId;
+use common::mac::MacKeys;
+use common::runtime::clock::{Clock, entropy};
+use common::wire::Position;
+use rand::rngs::StdRng;
+
+use crate::domain::Change;
+use crate::domain::version::{AddFile, FileFacts};
+use crate::error::Failure;
+use crate::metrics::Metrics;
+use crate::publish::Announcer;
+use crate::store::{Reading, Store, Writing};
+use crate::uploads::Blobs;
+
+/// What every handler works with.
+pub(crate) struct Desk {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) blobs: Blobs,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Opens what edges say of a request.
+    pub(crate) forwarding: MacKeys,
+    /// Seals and opens the tickets in upload URLs.
+    pub(crate) tickets: MacKeys,
+    /// What links start with, when it is configured.
+    pub(crate) public_url: Option<String>,
+    pub(crate) draft_by_default: bool,
+    /// Wakes the publisher.
+    pub(crate) announcer: Announcer,
+}
+
+impl Desk {
+    /// Writes a change, and wakes whoever tells the edges.
+    pub(super) async fn commit(&self, truth: Box<dyn Writing>, change: Change) -> Result<Position, Failure> {
+        let committed = truth.commit(change).await?;
+        if committed.is_announced {
+            self.announcer.announce();
+        }
+        Ok(committed.position)
+    }
+
+    /// Fresh randomness for ids and secrets.
+    pub(super) fn rng(&self) -> Result<StdRng, Failure> {
+        entropy().map_err(|e| Failure::broken("api", e))
+    }
+
+    /// What adding a file depends on.
+    pub(super) async fn file_facts(
+        &self,
+        truth: &mut (impl Reading + ?Sized),
+        tenant: TenantId,
+        file: &AddFile,
+    ) -> Result<FileFacts, Failure> {
+        Ok(FileFacts {
+            application: truth.application(tenant, &file.application).await?,
+            version: truth.version(tenant, &file.application, &file.version).await?,
+            tiers: truth.tiers(tenant).await?,
+            enabled_by_default: !self.draft_by_default,
+        })
+    }
+}

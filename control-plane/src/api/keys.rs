@@ -1,0 +1,259 @@
+//! API keys in both meanings: a customer's, and scoped ones of the vendor. A secret is told once, when it is made.
+
+use std::sync::Arc;
+
+use common::id::{ApplicationId, CustomerId, KeyId};
+use common::key::{Kind, text_of};
+use common::time::Timestamp;
+use serde::Serialize;
+
+use crate::api::Desk;
+use crate::api::answer::{Answer, Handled};
+use crate::api::call::Call;
+use crate::api::caller::Caller;
+use crate::api::fields::Fields;
+use crate::api::page::{More, Page};
+use crate::domain::key::{self, Create, ForCustomer, ForCustomerFacts, Key, KeyFacts, NewKey, Patch};
+use crate::domain::{Context, Refusal};
+use crate::store::{Slice, Writing};
+
+/// A key as it is told: everything but its secret.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyView<'a> {
+    key_id: &'a KeyId,
+    kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_id: Option<&'a CustomerId>,
+    name: &'a str,
+    description: &'a str,
+    scopes: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit_rpm: Option<u32>,
+    ip_allowlist: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application_ids: Option<&'a [ApplicationId]>,
+    channels: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    is_enabled: bool,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl<'a> KeyView<'a> {
+    fn of(key: &'a Key) -> Self {
+        let policy = &key.policy;
+        Self {
+            key_id: &policy.id,
+            kind: policy.kind,
+            customer_id: policy.customer.as_ref(),
+            name: &key.name,
+            description: &key.description,
+            scopes: policy.scopes.iter().map(|scope| scope.as_str()).collect(),
+            rate_limit_rpm: policy.rate_limit.map(|limit| limit.get()),
+            ip_allowlist: policy.allowlist.to_texts(),
+            application_ids: policy.applications.as_deref(),
+            channels: &policy.channels,
+            expires_at: policy.expires_at,
+            is_enabled: policy.is_enabled,
+            created_at: key.created_at,
+            updated_at: key.updated_at,
+        }
+    }
+}
+
+/// A key with its secret: told once.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NewKeyView<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_id: Option<&'a CustomerId>,
+    key_id: &'a KeyId,
+    api_key: String,
+    api_secret: &'a str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regenerated_at: Option<Timestamp>,
+}
+
+impl<'a> NewKeyView<'a> {
+    fn created(new: &'a NewKey) -> Self {
+        Self {
+            customer_id: new.key.policy.customer.as_ref(),
+            key_id: &new.key.policy.id,
+            api_key: text_of(new.key.policy.tenant, &new.secret),
+            api_secret: new.secret.expose(),
+            name: &new.key.name,
+            created_at: Some(new.key.created_at),
+            regenerated_at: None,
+        }
+    }
+
+    fn regenerated(new: &'a NewKey) -> Self {
+        Self { created_at: None, regenerated_at: Some(new.key.updated_at), ..Self::created(new) }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyList<'a> {
+    api_keys: Vec<KeyView<'a>>,
+    pagination: More,
+}
+
+/// `GET /v1/management/apikeys`: the oldest first.
+pub(super) async fn list(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
+    page_of(&desk, &caller, None, call).await
+}
+
+/// `GET /v1/management/customers/{customerId}/apikeys`.
+pub(super) async fn list_of_customer(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
+    let id: CustomerId = call.id("customerId")?;
+    page_of(&desk, &caller, Some(id), call).await
+}
+
+async fn page_of(desk: &Desk, caller: &Caller, customer: Option<CustomerId>, call: Call) -> Handled {
+    let mut fields = call.query_fields();
+    let page = Page::read(&mut fields)?;
+    let page = fields.settle(Ok(page))?;
+    let mut truth = desk.store.read().await?;
+    if let Some(id) = &customer
+        && truth.customer(caller.tenant(), id).await?.is_none()
+    {
+        return Err(Refusal::UnknownCustomer(id.clone()).into());
+    }
+    let listed = truth.keys(caller.tenant(), customer.as_ref(), page.slice()).await?;
+    let (pagination, more) = page.told(listed.total);
+    let api_keys = listed.items.iter().map(KeyView::of).collect();
+    Answer::page(&KeyList { api_keys, pagination: more }, pagination)
+}
+
+/// `GET /v1/management/apikeys/{keyId}`.
+pub(super) async fn read(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
+    let id: KeyId = call.id("keyId")?;
+    let key =
+        desk.store.read().await?.key(caller.tenant(), &id).await?.filter(|key| key.deleted_at.is_none());
+    Answer::done(&KeyView::of(&key.ok_or(Refusal::UnknownKey(id))?))
+}
+
+/// `POST /v1/management/apikeys`: how scoped keys of the vendor are made, and any customer's.
+pub(super) async fn create(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
+    let context = caller.context(&call);
+    let mut fields = call.json_fields().await?;
+    let (kind, customer) = (fields.text("kind").flatten(), fields.text("customerId").flatten());
+    let command = Create::parse(kind, customer, settings(&mut fields), context.now);
+    let command = fields.settle(command)?;
+    let mut truth = desk.store.write().await?;
+    let facts = KeyFacts {
+        customer: match &command.customer {
+            Some(id) => truth.customer(context.tenant, id).await?,
+            None => None,
+        },
+        unknown_applications: truth.missing_applications(context.tenant, command.applications()).await?,
+    };
+    let decision = key::create(command, facts, &context, &mut desk.rng()?)?;
+    let position = desk.commit(truth, decision.change).await?;
+    Ok(Answer::created(&NewKeyView::created(&decision.outcome))?.at(position))
+}
+
+/// `POST /v1/management/customers/{customerId}/apikeys`: a key for a customer who may not exist yet.
+pub(super) async fn create_for_customer(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
+    let id: CustomerId = call.id("customerId")?;
+    let context = caller.context(&call);
+    let mut fields = call.json_fields().await?;
+    let (name, tier) = (fields.text("name").flatten(), fields.text("tier").flatten());
+    let command = ForCustomer::parse(id, name, tier, settings(&mut fields), &context);
+    let command = fields.settle(command)?;
+    let mut truth = desk.store.write().await?;
+    let facts = ForCustomerFacts {
+        customer: match &command.customer {
+            Some(id) => truth.customer(context.tenant, id).await?,
+            None => None,
+        },
+        tiers: truth.tiers(context.tenant).await?,
+        unknown_applications: truth.missing_applications(context.tenant, command.applications()).await?,
+    };
+    let decision = key::create_for_customer(command, facts, &context, &mut desk.rng()?)?;
+    let position = desk.commit(truth, decision.change).await?;
+    Ok(Answer::created(&NewKeyView::created(&decision.outcome))?.at(position))
+}
+
+/// `PATCH /v1/management/apikeys/{keyId}`.
+pub(super) async fn change(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
+    let id: KeyId = call.id("keyId")?;
+    let context = caller.context(&call);
+    let mut fields = call.json_fields().await?;
+    let command = Patch::parse(id, settings(&mut fields));
+    let command = fields.settle(command)?;
+    let mut truth = desk.store.write().await?;
+    let existing = truth.key(context.tenant, &command.id).await?;
+    let unknown = truth.missing_applications(context.tenant, command.applications()).await?;
+    let decision = key::patch(command, existing, unknown, &context)?;
+    let position = desk.commit(truth, decision.change).await?;
+    Ok(Answer::done(&KeyView::of(&decision.outcome))?.at(position))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Deleted<'a> {
+    message: &'static str,
+    key_id: &'a KeyId,
+    deleted_at: Timestamp,
+}
+
+/// `DELETE /v1/management/apikeys/{keyId}`.
+pub(super) async fn delete(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
+    let id: KeyId = call.id("keyId")?;
+    let context = caller.context(&call);
+    let mut truth = desk.store.write().await?;
+    let existing = truth.key(context.tenant, &id).await?;
+    let decision = key::delete(&id, existing, &context)?;
+    let position = desk.commit(truth, decision.change).await?;
+    let told = Deleted { message: "API key deleted successfully", key_id: &id, deleted_at: context.now };
+    Ok(Answer::done(&told)?.at(position))
+}
+
+/// `POST /v1/management/customers/{customerId}/regenerate-key`: a new secret for the customer's first key.
+pub(super) async fn regenerate_of_customer(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
+    let id: CustomerId = call.id("customerId")?;
+    let mut truth = desk.store.write().await?;
+    if truth.customer(caller.tenant(), &id).await?.is_none() {
+        return Err(Refusal::UnknownCustomer(id).into());
+    }
+    let keys = truth.keys(caller.tenant(), Some(&id), Slice { offset: 0, limit: 1 }).await?;
+    let first = keys.items.into_iter().next().ok_or(Refusal::CustomerWithoutKey(id))?;
+    regenerate(&desk, truth, first, &caller.context(&call)).await
+}
+
+/// `POST /v1/management/admin/regenerate-key`: a new secret for the caller's own key.
+pub(super) async fn regenerate_own(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
+    let mut truth = desk.store.write().await?;
+    let own = truth.key(caller.tenant(), caller.key()).await?;
+    let own = own.ok_or_else(|| Refusal::UnknownKey(caller.key().clone()))?;
+    regenerate(&desk, truth, own, &caller.context(&call)).await
+}
+
+async fn regenerate(desk: &Desk, truth: Box<dyn Writing>, key: Key, context: &Context) -> Handled {
+    let id = key.policy.id.clone();
+    let decision = key::regenerate(&id, Some(key), context, &mut desk.rng()?)?;
+    let position = desk.commit(truth, decision.change).await?;
+    Ok(Answer::done(&NewKeyView::regenerated(&decision.outcome))?.at(position))
+}
+
+fn settings(fields: &mut Fields) -> key::Fields {
+    key::Fields {
+        name: fields.text("name").into(),
+        description: fields.text("description").into(),
+        scopes: fields.texts("scopes").into(),
+        preset: fields.text("preset").flatten(),
+        rate_limit_rpm: fields.whole("rateLimitRpm").into(),
+        ip_allowlist: fields.texts("ipAllowlist").into(),
+        application_ids: fields.texts("applicationIds").into(),
+        channels: fields.texts("channels").into(),
+        expires_at: fields.text("expiresAt").into(),
+        is_enabled: fields.flag("isEnabled").flatten(),
+    }
+}

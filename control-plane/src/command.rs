@@ -1,0 +1,111 @@
+//! The command line of the desk: serve, check the settings, or look after keys.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use common::bus::Outlet;
+use common::bus::redis::RedisBus;
+use common::runtime::clock::{Clock as _, SystemClock, entropy};
+use common::runtime::lifecycle::stop_on_signals;
+use common::runtime::telemetry::{self, LogForm};
+use common::runtime::{EXIT_FAILED, EXIT_OK, EXIT_SETTINGS};
+
+use crate::app::{self, keys, tenancy};
+use crate::config::{Config, Task};
+use crate::store::Store as _;
+use crate::store::sqlite::SqliteStore;
+
+/// The control plane of Tidegate: takes commands, keeps the truth, announces it to the edges.
+#[derive(Parser, Debug)]
+#[command(name = "tidegate-control-plane", version)]
+struct Arguments {
+    /// Settings as TOML; TIDEGATE_* in the environment wins over them.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Validate the settings, print those in force with secrets masked, and end.
+    #[arg(long)]
+    check: bool,
+    /// `json` or `human`; human on a terminal.
+    #[arg(long, global = true)]
+    log: Option<LogForm>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Look after keys.
+    #[command(subcommand)]
+    Keys(Keys),
+}
+
+#[derive(Subcommand, Debug)]
+enum Keys {
+    /// Print the public signing key: the edges' TIDEGATE_SNAPSHOT_KEY.
+    Public,
+    /// Make a new admin key with all scopes and print it, once.
+    ResetAdmin,
+}
+
+type Ended = Result<(), Box<dyn std::error::Error>>;
+
+/// Does what the command line of this process says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    telemetry::begin(arguments.log.unwrap_or_else(LogForm::of_stderr), "info");
+    let task = if arguments.command.is_some() { Task::Keys } else { Task::Serve };
+    let (config, effective) = match Config::load(arguments.config.as_deref(), task) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            // Nobody reads the code of a failure to write to a closed stderr.
+            let _ = writeln!(io::stderr(), "{mistakes}");
+            return ExitCode::from(EXIT_SETTINGS);
+        }
+    };
+    let ended = match arguments.command {
+        None if arguments.check => print(&effective),
+        None => in_runtime(serve(config)),
+        Some(Command::Keys(Keys::Public)) => print_public_key(&config),
+        Some(Command::Keys(Keys::ResetAdmin)) => in_runtime(reset_admin(config)),
+    };
+    match ended {
+        Ok(()) => ExitCode::from(EXIT_OK),
+        Err(e) => {
+            tracing::error!("{e}");
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+fn in_runtime(work: impl Future<Output = Ended>) -> Ended {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+fn print(text: &str) -> Ended {
+    Ok(writeln!(io::stdout(), "{text}")?)
+}
+
+async fn serve(config: Config) -> Ended {
+    let stop = stop_on_signals()?;
+    let url = config.bus.as_ref().ok_or("TIDEGATE_BUS is missing")?;
+    let outlet: Arc<dyn Outlet> = Arc::new(RedisBus::new(url.expose())?);
+    app::start(config, outlet, Arc::new(SystemClock), stop).await?.ended().await;
+    Ok(())
+}
+
+fn print_public_key(config: &Config) -> Ended {
+    let key = keys::open_signing_key(&config.data, &mut entropy()?)?;
+    print(&hex::encode(key.verifying_key().as_bytes()))
+}
+
+async fn reset_admin(config: Config) -> Ended {
+    keys::make_directory(&config.data)?;
+    let store = SqliteStore::open(&config.database, SystemClock.now()).await?;
+    let key = tenancy::add_admin(&store, SystemClock.now(), &mut entropy()?).await;
+    store.close().await;
+    print(key?.expose())
+}

@@ -1,0 +1,144 @@
+//! A key for a customer who may not exist yet: the one call by which vendors' scripts let somebody in.
+
+use common::id::{ApplicationId, CustomerId};
+use common::key::Kind;
+use common::tier::{Tier, TierName};
+use rand::Rng;
+
+use super::super::change::{Change, Decision};
+use super::super::customer::{self, Customer, is_reserved};
+use super::super::{Context, Edit, Faults, Refusal, field, known_tier};
+use super::options::{Fields, Settings};
+use super::{NewKey, blank, finish};
+
+/// The command.
+#[derive(Clone, Debug)]
+pub struct ForCustomer {
+    /// The customer; `None`: a new one gets an id from us.
+    pub customer: Option<CustomerId>,
+    name: Option<String>,
+    tier: Option<TierName>,
+    settings: Settings,
+}
+
+impl ForCustomer {
+    /// Reads the command. `id` is the path's, of which `admin` stands for a new customer. The request's `name` is the
+    /// customer's; the key is called the same.
+    ///
+    /// # Errors
+    /// All faults of the fields.
+    pub fn parse(
+        id: CustomerId,
+        name: Option<String>,
+        tier: Option<String>,
+        fields: Fields,
+        context: &Context,
+    ) -> Result<Self, Refusal> {
+        let mut faults = Faults::default();
+        let customer = if is_reserved(&id) { None } else { Some(id) };
+        if customer.is_none() && name.is_none() {
+            faults.note("name", "is required for a new customer");
+        }
+        let name = faults.optional("name", name, field::name);
+        let tier = faults.optional("tier", tier, field::text);
+        // The name is the customer's here, and was judged above.
+        let fields = Fields { name: Edit::Keep, ..fields };
+        let settings = Settings::parse_new(fields, context.now, &mut faults);
+        faults.check()?;
+        Ok(Self { customer, name, tier, settings })
+    }
+
+    /// The applications that it names, which must exist.
+    #[must_use]
+    pub fn applications(&self) -> &[ApplicationId] {
+        self.settings.applications()
+    }
+}
+
+/// What [`create_for_customer`] depends on.
+#[derive(Clone, Debug, Default)]
+pub struct ForCustomerFacts {
+    /// Who has the command's customer id.
+    pub customer: Option<Customer>,
+    /// The tenant's tiers.
+    pub tiers: Vec<Tier>,
+    /// Those of the command's applications that do not exist.
+    pub unknown_applications: Vec<ApplicationId>,
+}
+
+/// Decides on a key for a customer: an unknown id with a name makes the customer, a tier changes it.
+///
+/// # Errors
+/// When an unknown id comes without a name, a known one with another's name, or as in [`super::create`].
+pub fn create_for_customer(
+    command: ForCustomer,
+    facts: ForCustomerFacts,
+    context: &Context,
+    rng: &mut impl Rng,
+) -> Result<Decision<NewKey>, Refusal> {
+    if !facts.unknown_applications.is_empty() {
+        return Err(Refusal::UnknownApplications(facts.unknown_applications));
+    }
+    let mut change = Change::default();
+    let who = Named { id: command.customer, name: command.name, tier: command.tier };
+    let customer = match facts.customer {
+        Some(existing) => who.change(&mut change, existing, &facts.tiers, context)?,
+        None => who.create(&mut change, &facts.tiers, context, rng)?,
+    };
+    let mut key = blank(Kind::Customer, Some(customer.policy.id.clone()), context, rng);
+    key.name.clone_from(&customer.name);
+    command.settings.apply(&mut key, &customer.name, context);
+    let secret = finish(&mut change, &mut key, context, rng)?;
+    Ok(Decision { change, outcome: NewKey { key, secret, customer: Some(customer) } })
+}
+
+/// What the command says about the customer.
+struct Named {
+    id: Option<CustomerId>,
+    name: Option<String>,
+    tier: Option<TierName>,
+}
+
+impl Named {
+    fn change(
+        self,
+        change: &mut Change,
+        existing: Customer,
+        tiers: &[Tier],
+        context: &Context,
+    ) -> Result<Customer, Refusal> {
+        if self.name.is_some_and(|name| name != existing.name) {
+            return Err(Refusal::NameTaken { customer: existing.policy.id, name: existing.name });
+        }
+        let mut customer = existing.clone();
+        if let Some(tier) = self.tier {
+            customer.policy.tier = known_tier(&tier, tiers)?;
+        }
+        if customer != existing {
+            customer.updated_at = context.now;
+            customer::update(change, &existing, &customer, context);
+        }
+        Ok(customer)
+    }
+
+    fn create(
+        self,
+        change: &mut Change,
+        tiers: &[Tier],
+        context: &Context,
+        rng: &mut impl Rng,
+    ) -> Result<Customer, Refusal> {
+        let mut customer = match (self.id, self.name) {
+            (Some(id), None) => return Err(Refusal::UnknownCustomer(id)),
+            (id, name) => {
+                let id = id.unwrap_or_else(|| CustomerId::generate(rng));
+                customer::blank(id, name.unwrap_or_default(), context)
+            }
+        };
+        if let Some(tier) = self.tier {
+            customer.policy.tier = known_tier(&tier, tiers)?;
+        }
+        customer::insert(change, &customer, context);
+        Ok(customer)
+    }
+}

@@ -1,0 +1,234 @@
+//! What went wrong, and how HTTP says it: the one file of the desk that knows statuses.
+//!
+//! A refusal is a no on purpose: it says what to change. A fault is ours: it is logged once, and the caller sees a
+//! constant text and the request id.
+
+use axum::body::Body;
+use axum::response::Response;
+use common::problem::{Code, Format, Problem};
+use common::time::Timestamp;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::json;
+
+use crate::domain::{FieldFault, Refusal};
+use crate::store::{StoreError, StoreFault};
+
+/// The header that names a request in answers and logs.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// We said no.
+    Refused(Problem),
+    /// It broke.
+    Broken(Fault),
+}
+
+/// Something of ours that broke.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// Which room it broke in.
+    pub(crate) side: &'static str,
+    /// For the log alone; never a secret.
+    pub(crate) cause: String,
+}
+
+impl Failure {
+    /// Something broke in the room `side`.
+    pub(crate) fn broken(side: &'static str, cause: impl std::fmt::Display) -> Self {
+        Self::Broken(Fault { side, cause: cause.to_string() })
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(problem_of(&refusal))
+    }
+}
+
+impl From<StoreFault> for Failure {
+    fn from(fault: StoreFault) -> Self {
+        Self::broken("store", fault)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused(refusal) => refusal.into(),
+            StoreError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<object_store::Error> for Failure {
+    fn from(error: object_store::Error) -> Self {
+        Self::broken("uploads", error)
+    }
+}
+
+/// How an answer comes out when all went well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// It is as asked.
+    Done,
+    /// Something new is there.
+    Created,
+}
+
+/// A success with its JSON body.
+pub(crate) fn succeed(outcome: Outcome, body: Vec<u8>, request_id: &str) -> Response {
+    let status = match outcome {
+        Outcome::Done => StatusCode::OK,
+        Outcome::Created => StatusCode::CREATED,
+    };
+    respond(status, HeaderValue::from_static("application/json"), body, request_id)
+}
+
+/// Plain text for the private listener; not ready is 503.
+pub(crate) fn tell(ready: bool, content_type: &'static str, body: String) -> Response {
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    respond(status, HeaderValue::from_static(content_type), body.into_bytes(), "")
+}
+
+/// A failure in the form that the caller wants.
+pub(crate) fn fail(failure: &Failure, format: Format, request_id: &str, now: Timestamp) -> Response {
+    let constant;
+    let problem = match failure {
+        Failure::Refused(problem) => {
+            tracing::debug!(request_id, reason = problem.reason, "refused");
+            problem
+        }
+        Failure::Broken(fault) => {
+            tracing::error!(request_id, side = fault.side, cause = fault.cause, "broke");
+            constant = Problem::new(
+                Code::Internal,
+                "internal_error",
+                "Something broke on our side. Tell the vendor this request id",
+            );
+            &constant
+        }
+    };
+    let body = problem.render(format, request_id, now);
+    let content_type = HeaderValue::from_static(format.content_type());
+    let mut response = respond(status_of(problem.code), content_type, body, request_id);
+    let headers = response.headers_mut();
+    match problem.code {
+        // RFC 9110 section 11.6.1: every challenge that would be accepted.
+        Code::Unauthorized => {
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"tidegate\""));
+        }
+        Code::Unavailable => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        _ => {}
+    }
+    response
+}
+
+fn respond(status: StatusCode, content_type: HeaderValue, body: Vec<u8>, request_id: &str) -> Response {
+    let length = HeaderValue::from(body.len());
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CONTENT_LENGTH, length);
+    if let Ok(id) = HeaderValue::from_str(request_id)
+        && !request_id.is_empty()
+    {
+        headers.insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// What a refusal of the domain is on the wire: its code, its stable reason, and its own words.
+fn problem_of(refusal: &Refusal) -> Problem {
+    let (code, reason) = match refusal {
+        Refusal::Invalid(_) => (Code::Validation, "invalid_fields"),
+        Refusal::UnknownApplications(_) => (Code::Validation, "unknown_applications"),
+        Refusal::UnknownCustomers(_) => (Code::Validation, "unknown_customers"),
+        Refusal::UnknownTier { .. } => (Code::Validation, "unknown_tier"),
+        Refusal::ScopesNotForCustomers(_) => (Code::Validation, "scopes_not_for_customers"),
+        Refusal::UnknownApplication(_) => (Code::NotFound, "application_not_found"),
+        Refusal::UnknownCustomer(_) => (Code::NotFound, "customer_not_found"),
+        Refusal::CustomerWithoutKey(_) => (Code::NotFound, "customer_without_key"),
+        Refusal::UnknownKey(_) => (Code::NotFound, "key_not_found"),
+        Refusal::UnknownTenant(_) => (Code::NotFound, "tenant_not_found"),
+        Refusal::UnknownVersion { .. } => (Code::NotFound, "version_not_found"),
+        Refusal::UnknownUpload(_) => (Code::NotFound, "upload_not_found"),
+        Refusal::UploadExpired(_) => (Code::Expired, "upload_expired"),
+        Refusal::ScopesNotOwned(_) => (Code::Forbidden, "scopes_not_owned"),
+        Refusal::ApplicationsNotOwned(_) => (Code::Forbidden, "applications_not_owned"),
+        Refusal::FileTooLarge { .. } => (Code::PayloadTooLarge, "file_too_large"),
+        Refusal::DuplicateApplication(_) => (Code::Conflict, "application_exists"),
+        Refusal::DuplicateCustomer(_) => (Code::Conflict, "customer_exists"),
+        Refusal::ReservedCustomer(_) => (Code::Conflict, "customer_reserved"),
+        Refusal::NameTaken { .. } => (Code::Conflict, "customer_name_differs"),
+        Refusal::ExpiredKeyCannotBeExtended => (Code::Conflict, "key_expired"),
+        Refusal::DuplicateSecret => (Code::Conflict, "secret_exists"),
+        Refusal::DuplicateTenant(_) => (Code::Conflict, "tenant_exists"),
+        Refusal::VersionYanked(_) => (Code::Conflict, "version_yanked"),
+        Refusal::VersionDiffers { .. } => (Code::Conflict, "version_differs"),
+        Refusal::DuplicateFile { .. } => (Code::Conflict, "file_exists"),
+        Refusal::TooManyFiles { .. } => (Code::Conflict, "too_many_files"),
+        Refusal::UploadCompleted(_) => (Code::Conflict, "upload_completed"),
+        Refusal::UploadNotReceived(_) => (Code::Conflict, "upload_not_received"),
+        Refusal::UploadDiffers { .. } => (Code::Conflict, "upload_differs"),
+        Refusal::SizeMismatch { .. } => (Code::Conflict, "size_mismatch"),
+        Refusal::DigestMismatch { .. } => (Code::Conflict, "checksum_mismatch"),
+        Refusal::Raced => (Code::Conflict, "raced"),
+    };
+    let problem = Problem::new(code, reason, refusal.to_string());
+    match refusal {
+        Refusal::Invalid(faults) => {
+            problem.with_details(json!({ "fields": faults.iter().map(told).collect::<Vec<_>>() }))
+        }
+        _ => problem,
+    }
+}
+
+fn told(fault: &FieldFault) -> serde_json::Value {
+    json!({ "field": fault.field, "message": fault.says })
+}
+
+fn status_of(code: Code) -> StatusCode {
+    match code {
+        Code::Unauthorized => StatusCode::UNAUTHORIZED,
+        Code::Forbidden => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::Validation => StatusCode::BAD_REQUEST,
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        Code::Conflict => StatusCode::CONFLICT,
+        Code::Expired => StatusCode::GONE,
+        Code::PayloadTooLarge | Code::QuotaExceeded => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+        Code::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Code::UriTooLong => StatusCode::URI_TOO_LONG,
+        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_the_status_that_the_contract_says() {
+        for code in Code::ALL {
+            assert_eq!(status_of(*code).as_u16(), code.status(), "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What the desk counts, as text for Prometheus (OpenMetrics).
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+/// The counters of one desk.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    reads: Counter,
+    writes: Counter,
+    failures: Counter,
+    uploads: Counter,
+    upload_bytes: Counter,
+    unannounced: Gauge<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("tidegate_control_plane");
+        let (reads, writes, failures) = (Counter::default(), Counter::default(), Counter::default());
+        let (uploads, upload_bytes) = (Counter::default(), Counter::default());
+        let unannounced = Gauge::default();
+        registry.register("reads", "Requests that were answered and changed nothing", reads.clone());
+        registry.register("writes", "Requests that changed something, durably", writes.clone());
+        registry.register("failures", "Requests that were refused or broke", failures.clone());
+        registry.register("uploads", "Files that were received whole", uploads.clone());
+        registry.register_with_unit("received", "Bytes of those files", Unit::Bytes, upload_bytes.clone());
+        registry.register(
+            "unannounced_writes",
+            "Writes that the bus has not been told of yet",
+            unannounced.clone(),
+        );
+        Self { registry, reads, writes, failures, uploads, upload_bytes, unannounced }
+    }
+}
+
+impl Metrics {
+    /// A request went well.
+    pub(crate) fn count_answer(&self, is_write: bool) {
+        if is_write {
+            self.writes.inc()
+        } else {
+            self.reads.inc()
+        };
+    }
+
+    /// A request did not.
+    pub(crate) fn count_failure(&self) {
+        self.failures.inc();
+    }
+
+    /// A file came in.
+    pub(crate) fn count_upload(&self, size: u64) {
+        self.uploads.inc();
+        self.upload_bytes.inc_by(size);
+    }
+
+    /// All of it as text; `unannounced` is looked up for each reading.
+    pub(crate) fn render(&self, unannounced: u64) -> String {
+        self.unannounced.set(unannounced);
+        let mut text = String::new();
+        // A String takes whatever is written to it.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_told() {
+        let metrics = Metrics::default();
+        metrics.count_upload(10);
+        let text = metrics.render(3);
+        assert!(text.contains("tidegate_control_plane_received_bytes_total 10"), "{text}");
+        assert!(text.contains("tidegate_control_plane_unannounced_writes 3"), "{text}");
+    }
+}

@@ -1,0 +1,34 @@
+//! From the truth to the wire: what edges are told of a record. Pure.
+
+use common::policy::TenantPolicy;
+use common::wire::Unreadable;
+use common::wire::v1::{Entry, Record};
+
+use crate::domain::Noun;
+use crate::store::Stamped;
+
+/// The entry of a record; one that was deleted says only that it is gone.
+pub(super) fn render(stamped: &Stamped) -> Result<Entry, Unreadable> {
+    Entry::new(&stamped.address, stamped.sequence, record(&stamped.noun).as_ref())
+}
+
+/// The record; `None` for what edges must not find.
+pub(super) fn record(noun: &Noun) -> Option<Record> {
+    match noun {
+        Noun::Tenant(tenant) => {
+            Some(Record::Tenant(TenantPolicy { id: tenant.id, is_active: tenant.is_active }))
+        }
+        Noun::Tier(_, tier) => Some(Record::Tier(tier.clone())),
+        Noun::Customer(customer) => Some(Record::Customer(customer.policy.clone())),
+        Noun::Application(application) => match application.deleted_at {
+            None => Some(Record::Application(application.facts.clone())),
+            Some(_) => None,
+        },
+        Noun::Version(version) => Some(Record::Version(version.facts.clone())),
+        Noun::Key(key) => match key.deleted_at {
+            None => Some(Record::Key(key.policy.clone(), key.digest)),
+            Some(_) => None,
+        },
+        Noun::Upload(_) => None,
+    }
+}

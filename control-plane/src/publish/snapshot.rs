@@ -1,0 +1,225 @@
+//! The snapshot: buckets of all records, the signed head that names them, and the cleaning up behind it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::digest::Digest;
+use common::time::Timestamp;
+use common::wire::Unreadable;
+use common::wire::seal::{Kind, open, seal};
+use common::wire::v1::{Head, bucket};
+use tracing::{info, warn};
+
+use super::render::{record, render};
+use super::{PublishFault, Tools, is_due};
+use crate::store::{Mark, Reading};
+
+/// The head is signed anew this often, so that its age can be told.
+const SIGN_EVERY: Duration = Duration::from_secs(5);
+/// Buckets that changed are packed anew at most this often.
+const PACK_EVERY: Duration = Duration::from_secs(10);
+/// A head must have been readable this long before the log behind it goes.
+const TRIM_AFTER: Duration = Duration::from_secs(60);
+/// A bucket that no head names stays this long for those who read an older head.
+const RELEASE_AFTER: Duration = Duration::from_secs(600);
+/// Records that are read at once.
+const PAGE: u64 = 1_000;
+
+/// Buckets that do not say the truth any more.
+#[derive(Debug)]
+pub(super) struct Dirt(BTreeSet<u8>);
+
+impl Default for Dirt {
+    /// All: nothing is known of what lies on the bus.
+    fn default() -> Self {
+        Self((0..=u8::MAX).collect())
+    }
+}
+
+impl Dirt {
+    pub(super) fn extend(&mut self, buckets: impl IntoIterator<Item = u8>) {
+        self.0.extend(buckets);
+    }
+
+    pub(super) fn everything(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// A bucket as it lies on the bus.
+#[derive(Clone, Copy)]
+struct Laid {
+    name: Digest,
+    records: u64,
+}
+
+/// What lies on the bus, as far as this publisher knows.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    dirt: Dirt,
+    buckets: BTreeMap<u8, Laid>,
+    head: Option<Head>,
+    packed_at: Option<Timestamp>,
+    signed_at: Option<Timestamp>,
+    /// Buckets that no head names, and since when.
+    retired: BTreeMap<Digest, Timestamp>,
+    /// When each sequence first stood in a head, oldest first.
+    history: VecDeque<(Timestamp, u64)>,
+}
+
+impl Snapshot {
+    pub(super) fn dirt(&mut self) -> &mut Dirt {
+        &mut self.dirt
+    }
+
+    /// Does what is due: packs, signs, trims, releases.
+    pub(super) async fn renew(
+        &mut self,
+        tools: &Tools,
+        announced: u64,
+        now: Timestamp,
+    ) -> Result<(), PublishFault> {
+        let pack_due = !self.dirt.0.is_empty() && is_due(self.packed_at, PACK_EVERY, now);
+        if !pack_due && !is_due(self.signed_at, SIGN_EVERY, now) {
+            return Ok(());
+        }
+        if self.is_lost(tools, announced, now).await? {
+            info!("the bus has lost the snapshot or the log: putting everything again");
+            *self = Self { retired: std::mem::take(&mut self.retired), ..Self::default() };
+        }
+        match self.head.clone() {
+            Some(head) if !pack_due => {
+                let announced = announced.max(head.sequence);
+                self.put(tools, Head { announced, issued_at: now, ..head }, now).await?;
+            }
+            Some(_) | None => {
+                let head = self.pack(tools, announced, now).await?;
+                self.put(tools, head, now).await?;
+                self.dirt.0.clear();
+                self.packed_at = Some(now);
+            }
+        }
+        self.clean(tools, now).await
+    }
+
+    /// Whether what we laid down is there no more. Before our first head, what another run left is only looked through
+    /// for buckets that nobody would release otherwise.
+    async fn is_lost(&mut self, tools: &Tools, announced: u64, now: Timestamp) -> Result<bool, PublishFault> {
+        let there = tools.outlet.head().await?.and_then(|sealed| read_head(&sealed, tools));
+        let Some(ours) = &self.head else {
+            let left = there.into_iter().flat_map(|head| head.buckets.into_values());
+            self.retired.extend(left.map(|name| (name, now)));
+            return Ok(false);
+        };
+        let Some(there) = there.filter(|there| there.position() >= ours.position()) else { return Ok(true) };
+        let logged = tools.outlet.last_change(ours.epoch).await?.map_or(0, |last| last.sequence);
+        Ok(logged.max(there.sequence) < announced)
+    }
+
+    /// Packs the dirty buckets as of one moment, lays them down, and gives the head that names all of them.
+    async fn pack(&mut self, tools: &Tools, announced: u64, now: Timestamp) -> Result<Head, PublishFault> {
+        let mut reading = tools.store.read().await?;
+        let standing = reading.standing().await?;
+        if standing.announced > announced {
+            self.dirt.everything();
+        }
+        // What was written but not told yet is part of this moment too.
+        self.dirt.extend(buckets_beyond(reading.as_mut(), announced).await?);
+        for number in self.dirt.0.clone() {
+            let Some((laid, packed)) = pack_bucket(reading.as_mut(), number).await? else {
+                let known = self.buckets.remove(&number);
+                self.retired.extend(known.map(|known| (known.name, now)));
+                continue;
+            };
+            if self.buckets.get(&number).is_none_or(|known| known.name != laid.name) {
+                self.retired.insert(laid.name, now);
+                tools.outlet.put_bucket(&laid.name, packed).await?;
+            }
+            // Should a later bucket fail, this one is still what the next head will name.
+            if let Some(known) = self.buckets.insert(number, laid) {
+                self.retired.insert(known.name, now);
+            }
+        }
+        Ok(Head {
+            epoch: standing.position.epoch,
+            sequence: standing.position.sequence,
+            announced: announced.max(standing.position.sequence),
+            issued_at: now,
+            records: self.buckets.values().map(|laid| laid.records).sum(),
+            buckets: self.buckets.iter().map(|(number, laid)| (*number, laid.name)).collect(),
+        })
+    }
+
+    async fn put(&mut self, tools: &Tools, head: Head, now: Timestamp) -> Result<(), PublishFault> {
+        let sealed = seal(Kind::Head, &head.encode()?, &tools.signing);
+        tools.outlet.put_head(head.position(), sealed).await?;
+        self.signed_at = Some(now);
+        if self.history.back().is_none_or(|(_, sequence)| *sequence != head.sequence) {
+            self.history.push_back((now, head.sequence));
+        }
+        for name in head.buckets.values() {
+            self.retired.remove(name);
+        }
+        self.head = Some(head);
+        Ok(())
+    }
+
+    /// Lets go of what nobody needs any more: the log behind an old head, buckets that none names.
+    async fn clean(&mut self, tools: &Tools, now: Timestamp) -> Result<(), PublishFault> {
+        let read = self.history.iter().take_while(|(since, _)| now.since(*since) >= TRIM_AFTER).count();
+        if let (Some(head), Some((_, sequence))) = (&self.head, self.history.drain(..read).next_back()) {
+            tools.outlet.trim(head.epoch, sequence).await?;
+        }
+        let old = self.retired.iter().filter(|(_, since)| now.since(**since) >= RELEASE_AFTER);
+        for name in old.map(|(name, _)| *name).collect::<Vec<_>>() {
+            tools.outlet.release_bucket(&name).await?;
+            self.retired.remove(&name);
+        }
+        Ok(())
+    }
+}
+
+/// The head in these bytes, when it is ours.
+fn read_head(sealed: &Bytes, tools: &Tools) -> Option<Head> {
+    let head =
+        open(Kind::Head, sealed, &[tools.signing.verifying_key()]).and_then(|payload| Head::decode(&payload));
+    head.inspect_err(|fault| warn!(%fault, "the head on the bus is not ours and is replaced")).ok()
+}
+
+/// The buckets of what was written after `sequence`.
+async fn buckets_beyond(reading: &mut dyn Reading, mut sequence: u64) -> Result<BTreeSet<u8>, PublishFault> {
+    let mut buckets = BTreeSet::new();
+    loop {
+        let pending = reading.pending(sequence, PAGE).await?;
+        let Some(last) = pending.last() else { return Ok(buckets) };
+        sequence = last.sequence;
+        buckets.extend(pending.iter().map(|pending| pending.announcement.address.bucket()));
+    }
+}
+
+/// `None` when nothing lies in it.
+async fn pack_bucket(reading: &mut dyn Reading, number: u8) -> Result<Option<(Laid, Bytes)>, PublishFault> {
+    let mut entries = Vec::new();
+    for shelf in reading.shelves(number).await? {
+        let mut mark = Mark::default();
+        loop {
+            let (page, next) = reading.walk(number, shelf, mark, PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            mark = next;
+            for stamped in page.iter().filter(|stamped| record(&stamped.noun).is_some()) {
+                entries.push(render(stamped)?);
+            }
+        }
+    }
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    let records = entries.len() as u64;
+    // Compressing a large bucket takes long enough to hold up others on this thread.
+    let packed = tokio::task::spawn_blocking(move || bucket::pack(&entries)).await;
+    let (name, packed) = packed.unwrap_or_else(|_| Err(Unreadable::new("bucket")))?;
+    Ok(Some((Laid { name, records }, packed)))
+}
