@@ -1,0 +1,232 @@
+//! The one file that sees all rooms: builds an edge from its settings, starts it, stops it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use common::bus::Feed;
+use common::mac::{MacKeys, Purpose};
+use common::runtime::clock::Clock;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin;
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::forward::{Forwarder, Keys, Site};
+use crate::gate::Gate;
+use crate::keyring::Keyring;
+use crate::listen::{Listener, tls};
+use crate::observe::Metrics;
+use crate::origin::Origin;
+use crate::replica::feed::{Follower, Observer};
+use crate::replica::{Changed, Replica, SharedReplica};
+use crate::request::Table;
+
+/// Why an edge cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The rest.
+    #[error("{0}")]
+    Other(String),
+}
+
+fn other(error: impl std::fmt::Display) -> StartError {
+    StartError::Other(error.to_string())
+}
+
+/// An edge: its rooms, put together.
+pub struct Edge {
+    pub(crate) replica: SharedReplica,
+    pub(crate) gate: Gate,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) origin: Origin,
+    pub(crate) forwarder: Forwarder,
+    pub(crate) link_keys: MacKeys,
+    pub(crate) table: Table,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) began: Instant,
+    requests: AtomicU64,
+    /// Makes request ids unique across edges and restarts.
+    nonce: u64,
+}
+
+/// An edge that follows its feed and has its addresses, but answers nobody yet.
+pub struct Prepared {
+    /// What it knows: to wait for it.
+    pub replica: SharedReplica,
+    edge: Arc<Edge>,
+    listener: Listener,
+    running: Running,
+    stop: CancellationToken,
+}
+
+impl Prepared {
+    /// Begins to answer. Who connected meanwhile is answered now.
+    pub fn open(self) -> Running {
+        let Self { edge, listener, running, stop, .. } = self;
+        running.tasks.spawn(async move {
+            if let Err(error) = listener.run(edge, stop).await {
+                tracing::error!(%error, "the listener ended");
+            }
+        });
+        running.tasks.close();
+        running
+    }
+}
+
+/// An edge that runs.
+pub struct Running {
+    /// Where it is reached.
+    pub address: SocketAddr,
+    /// Where it is looked at, if it is.
+    pub admin_address: Option<SocketAddr>,
+    /// What it knows: to wait for it.
+    pub replica: SharedReplica,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    /// Waits until it has stopped, which its stop token begins.
+    pub async fn stopped(&self) {
+        self.tasks.wait().await;
+    }
+}
+
+/// Keeps the decoded copies of both rooms that have some.
+struct Copies {
+    keyring: Arc<Keyring>,
+    catalog: Arc<Catalog>,
+}
+
+impl Observer for Copies {
+    fn changed(&self, changed: &Changed) {
+        self.keyring.refresh(changed);
+        self.catalog.refresh(changed);
+    }
+
+    fn replaced(&self) {
+        self.keyring.refresh_all();
+        self.catalog.refresh_all();
+    }
+}
+
+/// Starts an edge that follows `feed`. It answers from its replica at once if it has one, and `stop` drains it.
+///
+/// # Errors
+/// When an address is taken or a directory cannot be used. The feed may be away: that is no error.
+pub async fn start(
+    config: Config,
+    feed: Arc<dyn Feed>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<Running, StartError> {
+    Ok(prepare(config, feed, clock, stop).await?.open())
+}
+
+/// Everything of [`start`] but the answering.
+///
+/// # Errors
+/// As [`start`].
+pub async fn prepare(
+    config: Config,
+    feed: Arc<dyn Feed>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<Prepared, StartError> {
+    let replica: SharedReplica = Arc::new(Replica::open(&config.cache).map_err(other)?);
+    let keyring = Arc::new(Keyring::new(replica.clone(), config.hot_keys));
+    let catalog = Arc::new(Catalog::new(replica.clone(), config.hot_applications));
+    let tls = config.tls.as_ref().map(|(certificate, key)| tls::Acceptor::from_files(certificate, key));
+    let listener = Listener {
+        socket: bind(config.listen).await?,
+        workers: config.workers,
+        most_connections: config.most_connections,
+        tls: tls.transpose().map_err(other)?,
+        drain: config.drain,
+    };
+    let edge = Arc::new(build(&config, &replica, &keyring, &catalog, clock)?);
+    let address = listener.address().map_err(other)?;
+    let tasks = TaskTracker::new();
+    let admin_address = start_admin(&config, &edge, &tasks, &stop).await?;
+    let observer = Arc::new(Copies { keyring, catalog });
+    let follower = Follower { replica: replica.clone(), feed, keys: config.snapshot_keys, observer };
+    tasks.spawn(follower.run(stop.clone()));
+    tasks.spawn(sweep(edge.clone(), stop.clone()));
+    let running = Running { address, admin_address, replica: replica.clone(), tasks };
+    Ok(Prepared { replica, edge, listener, running, stop })
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+async fn start_admin(
+    config: &Config,
+    edge: &Arc<Edge>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Option<SocketAddr>, StartError> {
+    let Some(address) = config.admin_listen else { return Ok(None) };
+    let listener = bind(address).await?;
+    let bound = listener.local_addr().map_err(other)?;
+    tasks.spawn(admin::run(listener, edge.clone(), stop.clone()));
+    Ok(Some(bound))
+}
+
+fn build(
+    config: &Config,
+    replica: &SharedReplica,
+    keyring: &Arc<Keyring>,
+    catalog: &Arc<Catalog>,
+    clock: Arc<dyn Clock>,
+) -> Result<Edge, StartError> {
+    let derive = |purpose| MacKeys::derive(&config.edge_secrets, purpose);
+    let keys = Keys { word: derive(Purpose::Forwarding), uploads: derive(Purpose::Upload) };
+    let site = Site { public_url: config.public_url.clone(), encrypted: config.tls.is_some() };
+    let prefix = config.public_url.as_ref().and_then(|url| url.parse::<http::Uri>().ok());
+    let nonce = rand::Rng::next_u64(&mut common::runtime::clock::entropy().map_err(other)?);
+    Ok(Edge {
+        replica: replica.clone(),
+        gate: Gate::new(keyring.clone(), replica.clone(), config.staleness),
+        catalog: catalog.clone(),
+        origin: Origin::new(config.blobs.clone()),
+        forwarder: Forwarder::new(config.control_plane.clone(), site, keys, replica.clone())
+            .map_err(other)?,
+        link_keys: derive(Purpose::Link),
+        table: Table::new(prefix.as_ref().map_or("", http::Uri::path)).map_err(other)?,
+        metrics: Metrics::default(),
+        clock,
+        began: Instant::now(),
+        requests: AtomicU64::new(0),
+        nonce,
+    })
+}
+
+async fn sweep(edge: Arc<Edge>, stop: CancellationToken) {
+    let mut every = tokio::time::interval(Duration::from_secs(10));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = every.tick() => edge.gate.sweep(edge.began.elapsed()),
+        }
+    }
+}
+
+impl Edge {
+    /// Unique enough to find one request in the logs of a fleet.
+    pub(crate) fn make_request_id(&self) -> String {
+        format!("{:016x}{:08x}", self.nonce, self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+}

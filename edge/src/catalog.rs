@@ -1,0 +1,213 @@
+//! What a key may see: applications, versions, files, and the object behind a download. From the replica alone.
+//!
+//! Views of an application with its versions are held ready under the same rule as keys: written by
+//! `and_compute_with` alone, loaded inside it, refreshed by the feed after the commit.
+
+pub mod link;
+pub mod listing;
+pub mod selection;
+mod shapes;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use common::catalog::{Application, File, Version, compare_versions};
+use common::id::{ApplicationId, FileId, TenantId, VersionName};
+use common::wire::address::Address;
+use common::wire::v1::Record;
+use moka::ops::compute::Op;
+use moka::sync::Cache;
+
+use crate::deliver::Object;
+use crate::error::{Failure, Refusal};
+use crate::gate::Permit;
+use crate::replica::{Changed, ReplicaFault, SharedReplica};
+use selection::{FileWanted, VersionWanted};
+
+/// An application and all its versions, newest first.
+#[derive(Debug)]
+pub struct View {
+    /// The application.
+    pub application: Application,
+    /// Its versions, yanked ones and drafts among them.
+    pub versions: Vec<Version>,
+}
+
+/// What an edge can show.
+pub struct Catalog {
+    replica: SharedReplica,
+    views: Cache<(TenantId, ApplicationId), Arc<View>>,
+    /// As the keyring's: look-ups under way, to be waited for after the replica was replaced.
+    loading: RwLock<()>,
+}
+
+impl Catalog {
+    /// Over `replica`, with at most `most` applications held ready.
+    pub fn new(replica: SharedReplica, most: u64) -> Self {
+        Self { replica, views: Cache::new(most), loading: RwLock::default() }
+    }
+
+    /// The application, as far as this key may know of it.
+    ///
+    /// # Errors
+    /// [`Refusal::ApplicationNotFound`] for what is not there, inactive, denied or outside the key's access: all the
+    /// same, so that nobody learns which.
+    pub fn view(&self, permit: &Permit, id: &ApplicationId) -> Result<Arc<View>, Failure> {
+        if !permit.may_know(id) {
+            return Err(Refusal::ApplicationNotFound.into());
+        }
+        let tenant = permit.key().tenant;
+        let view = self.load(tenant, id)?.filter(|view| view.application.is_active);
+        let address = Address::Application(tenant, id.clone());
+        let view = view.filter(|_| !(self.replica.has_denials() && self.replica.is_denied(&address)));
+        view.ok_or_else(|| Refusal::ApplicationNotFound.into())
+    }
+
+    /// The version that is wanted, when this key gets it.
+    ///
+    /// # Errors
+    /// Not there or yanked: 404. Above the key's tier, or a draft that it does not see: 403.
+    pub fn version<'v>(
+        &self,
+        permit: &Permit,
+        view: &'v View,
+        wanted: &VersionWanted,
+        channel: Option<&str>,
+    ) -> Result<&'v Version, Failure> {
+        let version = match wanted {
+            VersionWanted::Latest => self.visible(permit, view, channel).next(),
+            VersionWanted::Named(name) => view
+                .versions
+                .iter()
+                .find(|version| version.name == *name && self.is_alive(permit, view, version)),
+        };
+        let version = version.ok_or(Refusal::VersionNotFound)?;
+        if let (false, Some(tier)) = (permit.reaches(version), &version.required_tier) {
+            return Err(Refusal::TierTooLow(tier.clone()).into());
+        }
+        if !permit.sees(version, channel) {
+            return Err(Refusal::VersionNotEnabled(version.name.clone()).into());
+        }
+        Ok(version)
+    }
+
+    /// The versions that a listing shows to this key, newest first.
+    pub fn visible<'v>(
+        &self,
+        permit: &Permit,
+        view: &'v View,
+        channel: Option<&str>,
+    ) -> impl Iterator<Item = &'v Version> {
+        let shown =
+            |v: &&Version| self.is_alive(permit, view, v) && permit.reaches(v) && permit.sees(v, channel);
+        view.versions.iter().filter(shown).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Brings what is held ready up to the replica's commit.
+    pub fn refresh(&self, changed: &Changed) {
+        for address in &changed.addresses {
+            if let Address::Application(tenant, id) | Address::Version(tenant, id, _) = address {
+                self.refresh_view(&(*tenant, id.clone()));
+            }
+        }
+    }
+
+    /// The same for everything, after the replica was replaced.
+    pub fn refresh_all(&self) {
+        drop(self.loading.write().unwrap_or_else(PoisonError::into_inner));
+        for (key, _) in &self.views {
+            self.refresh_view(&key);
+        }
+    }
+
+    fn is_alive(&self, permit: &Permit, view: &View, version: &Version) -> bool {
+        let denied = || {
+            let address =
+                Address::Version(permit.key().tenant, view.application.id.clone(), version.name.clone());
+            self.replica.is_denied(&address)
+        };
+        version.is_active && !(self.replica.has_denials() && denied())
+    }
+
+    fn load(&self, tenant: TenantId, id: &ApplicationId) -> Result<Option<Arc<View>>, ReplicaFault> {
+        let key = (tenant, id.clone());
+        if let Some(view) = self.views.get(&key) {
+            return Ok(Some(view));
+        }
+        let _loading = self.loading.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found = Ok(None);
+        self.views.entry_by_ref(&key).and_compute_with(|there| match there {
+            Some(view) => {
+                found = Ok(Some(view.into_value()));
+                Op::Nop
+            }
+            None => {
+                found = self.read(&key);
+                match &found {
+                    Ok(Some(view)) => Op::Put(view.clone()),
+                    _ => Op::Nop,
+                }
+            }
+        });
+        found
+    }
+
+    fn refresh_view(&self, key: &(TenantId, ApplicationId)) {
+        self.views.entry_by_ref(key).and_compute_with(|there| match (there, self.read(key)) {
+            (None, _) => Op::Nop,
+            (Some(_), Ok(Some(view))) => Op::Put(view),
+            (Some(_), Ok(None) | Err(_)) => Op::Remove,
+        });
+    }
+
+    fn read(&self, (tenant, id): &(TenantId, ApplicationId)) -> Result<Option<Arc<View>>, ReplicaFault> {
+        let record = self.replica.record(&Address::Application(*tenant, id.clone()))?;
+        let Some(Record::Application(application)) = record else { return Ok(None) };
+        let mut versions = self.replica.versions(*tenant, id)?;
+        versions.sort_by(|a, b| compare_versions(&b.name, &a.name));
+        #[cfg(test)]
+        crate::replica::tests::race::hesitate();
+        Ok(Some(Arc::new(View { application, versions })))
+    }
+}
+
+/// What a download delivers: the bytes of a file under its name.
+pub fn object_of(version: &Version, file: &File) -> Object {
+    Object {
+        digest: file.digest,
+        size: file.size,
+        file_name: file.name.clone(),
+        content_type: file.content_type.clone(),
+        modified: version.created_at,
+    }
+}
+
+/// The file that is wanted of a version.
+///
+/// # Errors
+/// When the version has none such.
+pub fn file_of<'v>(version: &'v Version, wanted: &FileWanted) -> Result<&'v File, Refusal> {
+    let file = match wanted {
+        FileWanted::Main => version.main_file(),
+        FileWanted::Id(id) => version.files.iter().find(|file| file.id == *id),
+        FileWanted::Named(name) => version.files.iter().find(|file| file.name == *name),
+    };
+    file.ok_or(Refusal::FileNotFound)
+}
+
+/// An application id from a path or query; text that cannot be one names nothing that exists.
+fn application_id(text: &str) -> Result<ApplicationId, Refusal> {
+    text.parse().map_err(|_| Refusal::ApplicationNotFound)
+}
+
+fn version_wanted(text: &str) -> Result<VersionWanted, Refusal> {
+    match text {
+        "latest" => Ok(VersionWanted::Latest),
+        _ => text.parse::<VersionName>().map(VersionWanted::Named).map_err(|_| Refusal::VersionNotFound),
+    }
+}
+
+fn file_id(text: &str) -> Result<FileId, Refusal> {
+    text.parse().map_err(|_| Refusal::FileNotFound)
+}

@@ -1,0 +1,113 @@
+//! What a request wants of the catalog, read from its path, query or link, and the way from there to the object.
+
+use std::sync::Arc;
+
+use common::id::{ApplicationId, FileId, VersionName};
+use common::routes::RouteId;
+
+use super::link::Link;
+use super::{Catalog, View, application_id, file_id, file_of, object_of, version_wanted};
+use crate::deliver::Object;
+use crate::error::Failure;
+use crate::gate::Permit;
+use crate::request::Ask;
+
+/// Which version.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum VersionWanted {
+    /// The newest that shows to the key.
+    Latest,
+    /// This one.
+    Named(VersionName),
+}
+
+/// Which file of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FileWanted {
+    /// The main one.
+    Main,
+    /// By id.
+    Id(FileId),
+    /// By name.
+    Named(String),
+}
+
+/// What a download wants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// Of which application.
+    pub application: ApplicationId,
+    /// Which version.
+    pub version: VersionWanted,
+    /// Which file.
+    pub file: FileWanted,
+}
+
+/// An object with what leads to it, for the answer of `downloads/url`.
+#[derive(Debug)]
+pub struct Selected {
+    /// The application.
+    pub view: Arc<View>,
+    /// The version's name.
+    pub version: VersionName,
+    /// The file's id.
+    pub file: FileId,
+    /// The bytes and how they are told.
+    pub object: Object,
+}
+
+impl Wanted {
+    /// Reads what a keyed download route names.
+    ///
+    /// # Errors
+    /// 404 for text that cannot name anything, 400 for a query that lacks what it needs.
+    pub fn parse(ask: &Ask) -> Result<Self, Failure> {
+        if ask.id() == RouteId::IssueLink {
+            let query = ask.query()?;
+            let file =
+                query.get(&["fileId"]).map(file_id).transpose()?.map_or(FileWanted::Main, FileWanted::Id);
+            return Ok(Self {
+                application: application_id(query.required("applicationId")?)?,
+                version: version_wanted(query.required("version")?)?,
+                file,
+            });
+        }
+        let file = match ask.id() {
+            RouteId::DownloadNamed => FileWanted::Named(ask.params.get(2).to_owned()),
+            _ => FileWanted::Id(file_id(ask.params.get(2))?),
+        };
+        Ok(Self {
+            application: application_id(ask.params.get(0))?,
+            version: version_wanted(ask.params.get(1))?,
+            file,
+        })
+    }
+
+    /// What a link was issued for.
+    pub fn of_link(link: &Link) -> Self {
+        Self {
+            application: link.application.clone(),
+            version: VersionWanted::Named(link.version.clone()),
+            file: FileWanted::Id(link.file.clone()),
+        }
+    }
+}
+
+impl Catalog {
+    /// The object that is wanted, when this key gets it.
+    ///
+    /// # Errors
+    /// 404 for what is not there or not for this key to know of, 403 for a tier too low and for drafts.
+    pub fn select(
+        &self,
+        permit: &Permit,
+        wanted: &Wanted,
+        channel: Option<&str>,
+    ) -> Result<Selected, Failure> {
+        let view = self.view(permit, &wanted.application)?;
+        let version = self.version(permit, &view, &wanted.version, channel)?;
+        let file = file_of(version, &wanted.file)?;
+        let (name, id, object) = (version.name.clone(), file.id.clone(), object_of(version, file));
+        Ok(Selected { version: name, file: id, object, view })
+    }
+}

@@ -1,0 +1,239 @@
+//! The settings of an edge, as parsed types.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::mac::SHORTEST_SECRET;
+use common::network::is_loopback;
+use common::runtime::settings::{Mistakes, Settings, parse_directory_url, parse_listen, parse_public_url};
+use common::secret::Secret;
+use common::wire::seal::parse_public_keys;
+use ed25519_dalek::VerifyingKey;
+
+use crate::gate::Staleness;
+
+/// What an embedded edge is told by the control plane beside it.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    /// Where management requests go.
+    pub control_plane: String,
+    /// What links are signed with.
+    pub edge_secrets: Vec<Secret>,
+    /// Who speaks for the control plane.
+    pub snapshot_key: VerifyingKey,
+    /// What links start with.
+    pub public_url: Option<String>,
+    /// Where the operator looks at it.
+    pub admin_listen: Option<SocketAddr>,
+}
+
+/// Everything that an edge is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where customers reach it.
+    pub listen: SocketAddr,
+    /// Where the operator looks at it.
+    pub admin_listen: Option<SocketAddr>,
+    /// Redis.
+    pub bus: Option<Secret>,
+    /// The directory of the bytes.
+    pub blobs: PathBuf,
+    /// What links start with.
+    pub public_url: Option<String>,
+    /// Where management requests go.
+    pub control_plane: Option<String>,
+    /// What links are signed with, newest first.
+    pub edge_secrets: Vec<Secret>,
+    /// Who may speak for the control plane.
+    pub snapshot_keys: Vec<VerifyingKey>,
+    /// The directory of the replica.
+    pub cache: PathBuf,
+    /// Its name in a fleet.
+    pub edge_id: String,
+    /// Connection threads.
+    pub workers: usize,
+    /// Connections at the same time.
+    pub most_connections: usize,
+    /// Keys held ready.
+    pub hot_keys: u64,
+    /// Applications held ready.
+    pub hot_applications: u64,
+    /// Certificate chain and key, PEM.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// How an old replica is treated.
+    pub staleness: Staleness,
+    /// How long what has begun may take after a stop.
+    pub drain: Duration,
+}
+
+impl Config {
+    /// An edge beside its control plane, in one process: the same directories, no Redis.
+    pub fn embedded(listen: SocketAddr, data: &Path, desk: Embedded) -> Self {
+        Self {
+            listen,
+            admin_listen: desk.admin_listen,
+            bus: None,
+            blobs: data.join("blobs"),
+            public_url: desk.public_url,
+            control_plane: Some(desk.control_plane),
+            edge_secrets: desk.edge_secrets,
+            snapshot_keys: vec![desk.snapshot_key],
+            cache: data.join("edge"),
+            edge_id: "embedded".to_owned(),
+            workers: cores(),
+            most_connections: 10_000,
+            hot_keys: 100_000,
+            hot_applications: 10_000,
+            tls: None,
+            staleness: Staleness { most: Duration::from_secs(86_400), denies: false },
+            drain: Duration::from_secs(10),
+        }
+    }
+
+    /// Reads the file, if one is named, and the environment. Also gives the settings in force, secrets masked.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn load(file: Option<&Path>) -> Result<(Self, String), Mistakes> {
+        Self::read(Settings::load(file))
+    }
+
+    /// The same from settings that were read already.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn read(mut settings: Settings) -> Result<(Self, String), Mistakes> {
+        let config = read(&mut settings);
+        let printed = settings.finish()?;
+        // Every absence was a mistake, and mistakes have ended this already.
+        config
+            .map(|config| (config, printed))
+            .ok_or_else(|| Mistakes(vec!["settings are incomplete".to_owned()]))
+    }
+}
+
+fn read(settings: &mut Settings) -> Option<Config> {
+    let listen = settings.defaulted("listen", "127.0.0.1:8080", parse_listen);
+    let admin_listen = settings.optional("admin_listen", parse_listen);
+    let bus = settings.secret("bus");
+    let blobs = settings.required(
+        "blobs",
+        "where the bytes lie, like file:///var/lib/tidegate/blobs",
+        parse_directory_url,
+    );
+    let public_url = settings.optional("public_url", parse_public_url);
+    let control_plane = settings.optional("control_plane", parse_public_url);
+    let edge_secrets = read_edge_secrets(settings);
+    let what = "the control plane's public keys (`tidegate-control-plane keys public` prints them)";
+    let snapshot_keys = settings.required("snapshot_key", what, |text| {
+        parse_public_keys(text)
+            .ok_or_else(|| "must be keys of 64 hexadecimal digits, separated by commas".to_owned())
+    });
+    let cache =
+        settings.required("cache", "a directory for the replica, like /var/cache/tidegate", parse_directory);
+    let edge_id = settings.optional("edge_id", parse_name);
+    let workers = settings.defaulted("workers", &cores().to_string(), |text| parse_number(text, 1, 1_024));
+    let most_connections =
+        settings.defaulted("max_connections", "50000", |text| parse_number(text, 1, 1_000_000));
+    let hot_keys = settings.defaulted("hot_keys", "100000", |text| parse_number(text, 1, 100_000_000));
+    let tls = read_tls(settings);
+    let staleness = read_staleness(settings);
+    let drain = settings.defaulted("drain_seconds", "30", |text| parse_number(text, 0, 86_400));
+    refuse_unsupported(settings);
+    if bus.is_none() {
+        settings
+            .mistake("TIDEGATE_BUS (bus) is missing: where changes come from, like redis://127.0.0.1:6379");
+    }
+    if let (Some(address), None) = (listen.filter(|l| !is_loopback(l.ip())), &public_url) {
+        settings.mistake(format!(
+            "TIDEGATE_PUBLIC_URL (public_url) is missing: {address} is not on loopback, and a Host header must not choose where links lead"
+        ));
+    }
+    let listen = listen?;
+    Some(Config {
+        listen,
+        admin_listen,
+        bus,
+        blobs: blobs?,
+        public_url,
+        control_plane,
+        edge_secrets,
+        snapshot_keys: snapshot_keys?,
+        cache: cache?,
+        edge_id: edge_id.unwrap_or_else(|| format!("edge-{}", listen.port())),
+        workers: usize::try_from(workers?).ok()?,
+        most_connections: usize::try_from(most_connections?).ok()?,
+        hot_keys: hot_keys?,
+        hot_applications: 10_000,
+        tls,
+        staleness: staleness?,
+        drain: Duration::from_secs(drain?),
+    })
+}
+
+fn read_edge_secrets(settings: &mut Settings) -> Vec<Secret> {
+    let text = settings.secret("edge_secret");
+    let secrets: Vec<Secret> = (text.iter().flat_map(|text| text.expose().split(',')))
+        .map(|secret| Secret::new(secret.trim().to_owned()))
+        .filter(|secret| !secret.expose().is_empty())
+        .collect();
+    if secrets.is_empty() {
+        settings.mistake(
+            "TIDEGATE_EDGE_SECRET (edge_secret) is missing: the content of DATA/keys/edge.secret of the control plane",
+        );
+    } else if secrets.iter().any(|secret| secret.expose().len() < SHORTEST_SECRET) {
+        settings.mistake("TIDEGATE_EDGE_SECRET (edge_secret): each secret needs at least 16 characters");
+    }
+    secrets
+}
+
+fn read_tls(settings: &mut Settings) -> Option<(PathBuf, PathBuf)> {
+    let certificate = settings.optional("tls_cert", parse_directory);
+    let key = settings.optional("tls_key", parse_directory);
+    if certificate.is_some() != key.is_some() {
+        settings.mistake("TIDEGATE_TLS_CERT and TIDEGATE_TLS_KEY belong together: set both or none");
+    }
+    certificate.zip(key)
+}
+
+fn read_staleness(settings: &mut Settings) -> Option<Staleness> {
+    let most = settings.defaulted("max_staleness_seconds", "86400", |text| parse_number(text, 1, 31_536_000));
+    let denies = settings.defaulted("stale_policy", "serve", |text| match text {
+        "serve" => Ok(false),
+        "deny" => Ok(true),
+        _ => Err(format!("'{text}' must be serve or deny")),
+    });
+    Some(Staleness { most: Duration::from_secs(most?), denies: denies? })
+}
+
+/// What operators may expect and this release does not do: saying so beats ignoring it.
+fn refuse_unsupported(settings: &mut Settings) {
+    for name in ["trusted_proxies", "proxy_protocol"] {
+        let says = "not supported yet: the client's address is the socket's peer";
+        let _: Option<()> = settings.optional(name, |_| Err(says.to_owned()));
+    }
+}
+
+fn parse_directory(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("must be a path".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+    let fits = (1..=100).contains(&text.len()) && text.bytes().all(plain);
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 100 characters of A-Z a-z 0-9 - _ . :".to_owned())
+    }
+}
+
+fn parse_number(text: &str, least: u64, most: u64) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("'{text}' must be a number from {least} to {most}"))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

@@ -1,0 +1,111 @@
+//! Conditional requests (RFC 9110 section 13): pure comparison of what the client has with what is here.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::header::{
+    HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+};
+use http::{HeaderMap, Method};
+use httpdate::HttpDate;
+
+use super::{Object, headers, sole};
+
+/// What tells this representation from others.
+pub(super) struct Validators {
+    /// With its quotes.
+    etag: String,
+    /// Seconds of the epoch.
+    modified: u64,
+}
+
+impl Validators {
+    pub(super) fn of(object: &Object) -> Self {
+        Self { etag: headers::etag(object), modified: headers::modified_seconds(object) }
+    }
+}
+
+/// What the preconditions say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    Proceed,
+    NotModified,
+    Failed,
+}
+
+/// Section 13.2.2, steps 1 to 4: a date counts only where the tag of its kind is absent.
+pub(super) fn evaluate(method: &Method, headers: &HeaderMap, current: &Validators) -> Verdict {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let unchanged_since = |name| date(headers, name).map(|date| current.modified <= date);
+    let expected = match matches(headers, IF_MATCH, |tag| tag == current.etag.as_bytes()) {
+        None => unchanged_since(IF_UNMODIFIED_SINCE).unwrap_or(true),
+        Some(matched) => matched,
+    };
+    if !expected {
+        return Verdict::Failed;
+    }
+    let known = match matches(headers, IF_NONE_MATCH, |tag| weakly_equal(tag, current)) {
+        None => reads && unchanged_since(IF_MODIFIED_SINCE).unwrap_or(false),
+        Some(matched) => matched,
+    };
+    match (known, reads) {
+        (false, _) => Verdict::Proceed,
+        (true, true) => Verdict::NotModified,
+        (true, false) => Verdict::Failed,
+    }
+}
+
+/// Step 5: whether a Range is to be looked at. A satisfied `If-Range` with a range outside the file still leads to 416
+/// (section 14.2): who has all of the file should learn that, not get it again.
+pub(super) fn range_applies(headers: &HeaderMap, current: &Validators) -> bool {
+    if !headers.contains_key(RANGE) {
+        return false;
+    }
+    if !headers.contains_key(IF_RANGE) {
+        return true;
+    }
+    // Strong comparison (section 13.1.5): a weak tag never is equal to ours; a date must be the very same.
+    let Some(validator) = sole(headers, IF_RANGE) else { return false };
+    validator == current.etag || parse_date(validator) == Some(current.modified)
+}
+
+/// Whether a tag of the list satisfies `equal`, or it is `*`; none when the header is absent.
+fn matches(headers: &HeaderMap, name: HeaderName, equal: impl Fn(&[u8]) -> bool) -> Option<bool> {
+    let mut lines = headers.get_all(name).iter().peekable();
+    lines.peek()?;
+    Some(lines.any(|line| line.as_bytes() == b"*" || Tags(line.as_bytes()).any(&equal)))
+}
+
+fn weakly_equal(tag: &[u8], current: &Validators) -> bool {
+    tag.strip_prefix(b"W/").unwrap_or(tag) == current.etag.as_bytes()
+}
+
+/// The entity tags of a list (section 8.8.3), as written; ends at the first thing that is none.
+struct Tags<'a>(&'a [u8]);
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let separator = |b: &u8| matches!(b, b' ' | b'\t' | b',');
+        let begin = self.0.iter().position(|b| !separator(b))?;
+        let list = self.0.get(begin..)?;
+        let opaque = list.strip_prefix(b"W/").unwrap_or(list).strip_prefix(b"\"")?;
+        let quoted = opaque.iter().position(|b| *b == b'"')? + 1;
+        let (tag, rest) = list.split_at_checked(list.len() - opaque.len() + quoted)?;
+        // A tag ends at a comma, so that `"a"b` is not taken for `"a"`.
+        let ends = rest.first().is_none_or(separator);
+        self.0 = rest;
+        ends.then_some(tag)
+    }
+}
+
+/// A date header; one that is repeated or malformed is to be ignored (sections 13.1.3 and 13.1.4).
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
+    parse_date(sole(headers, name)?)
+}
+
+/// Any of the three forms of section 5.6.7, as seconds of the epoch.
+fn parse_date(text: &str) -> Option<u64> {
+    let date: HttpDate = text.parse().ok()?;
+    SystemTime::from(date).duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+}

@@ -1,0 +1,104 @@
+//! The room through its door: a request and an object in, an answer out.
+
+mod body;
+mod conditional;
+mod headers;
+mod ranges;
+mod served;
+
+use std::sync::Arc;
+
+use common::digest::Digest;
+use common::time::Timestamp;
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue, Method, Response};
+use http_body_util::BodyExt as _;
+use tempfile::TempDir;
+
+use super::{Body, Object, Plan, plan};
+use crate::origin::{ImmutableFile, Origin};
+
+/// Last-Modified of every object here: Wed, 15 Jan 2025 10:00:00 GMT, and a bit.
+const MODIFIED: i64 = 1_736_935_200_987;
+
+fn object_of(bytes: &[u8]) -> Object {
+    Object {
+        digest: Digest::of(bytes),
+        size: bytes.len() as u64,
+        file_name: "my-app-2.2.0.exe".to_owned(),
+        content_type: "application/x-msdownload".to_owned(),
+        modified: Timestamp::from_millis(MODIFIED),
+    }
+}
+
+/// An object of `size` bytes of which none is looked at.
+fn object(size: u64) -> Object {
+    Object { size, ..object_of(b"never read") }
+}
+
+fn request(lines: &[(&'static str, &str)]) -> HeaderMap {
+    let line = |(name, value): &(&'static str, &str)| {
+        (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines.iter().map(line) {
+        headers.append(name, value);
+    }
+    headers
+}
+
+fn headers_of(plan: &Plan) -> &HeaderMap {
+    match plan {
+        Plan::Head(head) => head.headers(),
+        Plan::Send(transfer) => transfer.headers(),
+        Plan::Refuse(_, headers) => headers,
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    assert!(headers.get_all(name).iter().count() <= 1, "{name} stands twice");
+    headers.get(name).map(|value| value.to_str().unwrap())
+}
+
+/// Bytes on disk, as the control plane puts them there.
+struct Blob {
+    root: TempDir,
+    object: Object,
+}
+
+impl Blob {
+    fn new(bytes: &[u8]) -> Self {
+        let (root, object) = (tempfile::tempdir().unwrap(), object_of(bytes));
+        let path = root.path().join(object.digest.blob_path());
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+        Self { root, object }
+    }
+
+    fn cut_to(&self, size: u64) {
+        let path = self.root.path().join(self.object.digest.blob_path());
+        std::fs::File::options().write(true).open(path).unwrap().set_len(size).unwrap();
+    }
+
+    async fn open(&self) -> Arc<ImmutableFile> {
+        let origin = Origin::new(self.root.path().to_owned());
+        origin.open(&self.object.digest, self.object.size).await.unwrap().unwrap()
+    }
+
+    async fn get(&self, headers: &HeaderMap) -> Response<Body> {
+        match plan(&Method::GET, headers, &self.object) {
+            Plan::Send(transfer) => transfer.into_response(&self.open().await),
+            Plan::Head(head) => head.into_response(),
+            Plan::Refuse(problem, _) => panic!("{problem:?}"),
+        }
+    }
+}
+
+/// The bytes of a body whose announced length holds, in the header and in the hint.
+async fn collect(response: Response<Body>) -> Vec<u8> {
+    let announced = text(response.headers(), "content-length").map(|length| length.parse().unwrap());
+    assert_eq!(http_body::Body::size_hint(response.body()).exact(), announced);
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(announced, Some(bytes.len() as u64));
+    bytes.to_vec()
+}

@@ -1,0 +1,201 @@
+//! The gate: may this key do this now? Cheap questions first, never async, no network.
+//!
+//! Order of refusal: malformed, unknown, dead, inactive, address, minute, scope. Failed authentications are charged to
+//! their source address, never to a key: a valid key from the same address is not delayed by them.
+
+pub mod budget;
+mod limiter;
+mod permit;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::id::KeyId;
+use common::key::{Kind, Owner, Presented};
+use common::policy::{self, Denied, Facts};
+use common::routes::{Credential, Route};
+use common::scope::Scope;
+use common::wire::address::Address;
+
+use crate::error::{Failure, Refusal};
+use crate::keyring::{KeyEntry, Keyring};
+use crate::replica::SharedReplica;
+use crate::request::{Arrival, Ask};
+use budget::{Budgets, Standing};
+use limiter::Failures;
+pub use permit::Permit;
+
+/// How a replica that has not heard of the control plane for long is treated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Staleness {
+    /// After how long without a fresh head it counts as stale.
+    pub most: Duration,
+    /// Whether a stale edge refuses to serve.
+    pub denies: bool,
+}
+
+/// A refusal, and where the key stood when it was known whose minute it was.
+#[derive(Debug)]
+pub struct Turned {
+    /// Why.
+    pub failure: Failure,
+    /// The minute of the key, if it came that far.
+    pub standing: Option<Standing>,
+}
+
+impl<F: Into<Failure>> From<F> for Turned {
+    fn from(failure: F) -> Self {
+        Self { failure: failure.into(), standing: None }
+    }
+}
+
+/// What decides.
+pub struct Gate {
+    keyring: Arc<Keyring>,
+    replica: SharedReplica,
+    budgets: Budgets,
+    failures: Failures,
+    staleness: Staleness,
+}
+
+impl Gate {
+    /// Over a keyring and the denials of its replica.
+    pub fn new(keyring: Arc<Keyring>, replica: SharedReplica, staleness: Staleness) -> Self {
+        Self { keyring, replica, budgets: Budgets::default(), failures: Failures::default(), staleness }
+    }
+
+    /// Admits the key of a request to its route, and spends one request of its minute.
+    ///
+    /// # Errors
+    /// The first reason why not.
+    pub fn admit(&self, ask: &Ask) -> Result<Permit, Turned> {
+        self.check_ready(ask.arrival)?;
+        let secret = ask.credential()?.ok_or(Refusal::NoCredential)?;
+        let entry = match self.authenticate(secret.expose(), ask.arrival) {
+            Ok(entry) => entry,
+            Err(Failure::Refused(refusal)) if is_guess(&refusal) => {
+                return Err(self.charge(refusal, ask).into());
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        let mut permit = Permit::new(entry)?;
+        permit.standing = self.spend(&permit, ask.arrival)?;
+        match entitled(&permit, ask.route) {
+            Ok(()) => Ok(permit),
+            Err(refusal) => Err(Turned { failure: refusal.into(), standing: permit.standing }),
+        }
+    }
+
+    /// Admits the key that a signed link was issued to; spends nothing of its minute.
+    ///
+    /// # Errors
+    /// As that key would be answered.
+    pub fn admit_link(&self, key: &KeyId, ask: &Ask) -> Result<Permit, Failure> {
+        self.check_ready(ask.arrival)?;
+        let entry = self.keyring.find_by_id(key)?.ok_or(Refusal::Denied(Denied::Deleted))?;
+        let owner = Owner::Tenant(entry.policy.tenant);
+        self.judge(&entry, owner, ask.arrival)?;
+        let permit = Permit::new(entry)?;
+        if !permit.key().scopes.contains(Scope::DownloadsRead) {
+            return Err(Refusal::ScopeMissing(Scope::DownloadsRead).into());
+        }
+        Ok(permit)
+    }
+
+    /// Forgets what no longer matters: idle budgets, addresses that behaved. Off the hot path, every few seconds.
+    pub fn sweep(&self, tick: Duration) {
+        self.budgets.sweep(tick);
+        self.failures.sweep();
+    }
+
+    fn check_ready(&self, arrival: Arrival) -> Result<(), Refusal> {
+        let stale = || arrival.at.since(self.replica.head_issued_at()) > self.staleness.most;
+        if !self.replica.is_usable() || (self.staleness.denies && stale()) {
+            return Err(Refusal::NotReady);
+        }
+        Ok(())
+    }
+
+    fn authenticate(&self, secret: &str, arrival: Arrival) -> Result<Arc<KeyEntry>, Failure> {
+        let presented = Presented::parse(secret).ok_or(Refusal::MalformedKey)?;
+        let entry = self.keyring.find(&presented.digest())?.ok_or(Refusal::Denied(Denied::Unknown))?;
+        self.judge(&entry, presented.owner, arrival)?;
+        Ok(entry)
+    }
+
+    fn judge(&self, entry: &KeyEntry, owner: Owner<'_>, arrival: Arrival) -> Result<(), Refusal> {
+        let (tenant, customer) = (entry.tenant.load(), entry.customer.as_ref().map(|cell| cell.load()));
+        let facts = Facts {
+            key: &entry.policy,
+            customer: customer.as_ref().and_then(|held| held.as_deref()),
+            tenant: tenant.as_ref().map(|facts| &facts.policy),
+            owner,
+            address: arrival.address,
+        };
+        let verdict = policy::evaluate(facts, arrival.at);
+        // Both may refuse; the reason is the one that is looked at first, which is the order of the enum.
+        let reasons = [verdict.err(), self.check_denials(entry).err()];
+        let first = reasons.into_iter().flatten().min_by_key(|denied| *denied as u8);
+        first.map_or(Ok(()), |denied| Err(Refusal::Denied(denied)))
+    }
+
+    /// Denials that no record has followed yet. Mostly there are none at all.
+    fn check_denials(&self, entry: &KeyEntry) -> Result<(), Denied> {
+        if !self.replica.has_denials() {
+            return Ok(());
+        }
+        let key = &entry.policy;
+        if self.replica.is_denied(&Address::Key(key.id.clone())) {
+            return Err(Denied::Revoked);
+        }
+        if self.replica.is_denied(&Address::Tenant(key.tenant)) {
+            return Err(Denied::TenantInactive);
+        }
+        let customer = key.customer.as_ref().map(|id| Address::Customer(key.tenant, id.clone()));
+        if customer.is_some_and(|address| self.replica.is_denied(&address)) {
+            return Err(Denied::CustomerInactive);
+        }
+        Ok(())
+    }
+
+    fn charge(&self, refusal: Refusal, ask: &Ask) -> Refusal {
+        if self.failures.admit(ask.arrival.address) { refusal } else { Refusal::AuthThrottled }
+    }
+
+    fn spend(&self, permit: &Permit, arrival: Arrival) -> Result<Option<Standing>, Turned> {
+        let Some(limit) = policy::rate_limit(permit.key(), permit.tier()) else { return Ok(None) };
+        let (admitted, standing) = self.budgets.spend(&permit.key().id, limit, arrival);
+        match admitted {
+            Ok(()) => Ok(Some(standing)),
+            Err(after) => {
+                // The moment of arrival is as good as random here: clients that were turned away together come back
+                // spread over a second.
+                let jitter = Duration::from_nanos(u64::from(arrival.tick.subsec_nanos()));
+                Err(Turned { failure: Refusal::RateLimited(after + jitter).into(), standing: Some(standing) })
+            }
+        }
+    }
+}
+
+/// A failure that could be somebody guessing keys: everything that is told as 401.
+fn is_guess(refusal: &Refusal) -> bool {
+    let dead = |denied: &Denied| {
+        matches!(
+            denied,
+            Denied::Unknown | Denied::Deleted | Denied::Revoked | Denied::Disabled | Denied::Expired
+        )
+    };
+    matches!(refusal, Refusal::MalformedKey) || matches!(refusal, Refusal::Denied(denied) if dead(denied))
+}
+
+fn entitled(permit: &Permit, route: &Route) -> Result<(), Refusal> {
+    if route.credential == Credential::Admin && permit.key().kind != Kind::Admin {
+        return Err(Refusal::AdminOnly);
+    }
+    match route.scope {
+        Some(scope) if !permit.key().scopes.contains(scope) => Err(Refusal::ScopeMissing(scope)),
+        _ => Ok(()),
+    }
+}

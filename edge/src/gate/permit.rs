@@ -1,0 +1,72 @@
+//! The permit: only the gate makes one, and without one there are no bytes.
+
+use std::sync::Arc;
+
+use common::catalog::{self, Version};
+use common::id::ApplicationId;
+use common::key::Kind;
+use common::policy::{self, CustomerPolicy, Denied, KeyPolicy};
+use common::tier::Tier;
+
+use super::budget::Standing;
+use crate::error::Refusal;
+use crate::keyring::{KeyEntry, TenantFacts};
+
+/// Proof that a key was admitted, with what it was admitted as: one consistent view for the whole request.
+#[derive(Debug)]
+pub struct Permit {
+    entry: Arc<KeyEntry>,
+    tenant: Arc<TenantFacts>,
+    customer: Option<Arc<CustomerPolicy>>,
+    pub(super) standing: Option<Standing>,
+}
+
+impl Permit {
+    /// The one constructor. Cells that were emptied since the verdict deny.
+    pub(super) fn new(entry: Arc<KeyEntry>) -> Result<Self, Refusal> {
+        let tenant = entry.tenant.load_full().ok_or(Refusal::Denied(Denied::TenantInactive))?;
+        let customer = entry.customer.as_ref().and_then(|cell| cell.load_full());
+        if entry.policy.kind == Kind::Customer && customer.is_none() {
+            return Err(Refusal::Denied(Denied::CustomerInactive));
+        }
+        Ok(Self { entry, tenant, customer, standing: None })
+    }
+
+    /// The key that was admitted.
+    pub fn key(&self) -> &KeyPolicy {
+        &self.entry.policy
+    }
+
+    /// Its customer.
+    pub fn customer(&self) -> Option<&CustomerPolicy> {
+        self.customer.as_deref()
+    }
+
+    /// Where its minute stands; `None` = unlimited.
+    pub fn standing(&self) -> Option<Standing> {
+        self.standing
+    }
+
+    /// The tier of its customer.
+    pub fn tier(&self) -> Option<&Tier> {
+        self.customer().and_then(|customer| self.tenant.tier(&customer.tier))
+    }
+
+    /// Whether it may know of this application.
+    pub fn may_know(&self, application: &ApplicationId) -> bool {
+        policy::may_know(self.key(), self.customer(), application)
+    }
+
+    /// Whether its tier suffices for this version.
+    pub fn reaches(&self, version: &Version) -> bool {
+        let tier = self.tier();
+        policy::tier_suffices(self.key().kind, tier, version.required_tier.as_ref(), &self.tenant.tiers)
+    }
+
+    /// Whether this version shows to it, asking with `channel`.
+    pub fn sees(&self, version: &Version, channel: Option<&str>) -> bool {
+        catalog::shows(version, channel, |needed| {
+            policy::may_see_channel(self.key(), self.customer(), needed)
+        })
+    }
+}

@@ -1,0 +1,21 @@
+//! The door: answers customers from its own memory, and works while the desk is closed.
+//!
+//! A download walks forward through the rooms, each of which alone makes the next one's type:
+//! [`listen`] a request head, [`request`] an `Ask`, [`keyring`] the key's entry, [`gate`] a `Permit`,
+//! [`catalog`] an `Object`, [`deliver`] a `Plan` and its body. [`download`] is that walk, written down.
+
+pub mod admin;
+pub mod app;
+pub mod catalog;
+pub mod config;
+pub mod deliver;
+pub mod download;
+pub mod error;
+pub mod forward;
+pub mod gate;
+pub mod keyring;
+pub mod listen;
+pub mod observe;
+pub mod origin;
+pub mod replica;
+pub mod request;

@@ -1,0 +1,104 @@
+//! Counters and gauges, in Prometheus text. No key, customer or path is a label: their number has no bound.
+
+use std::sync::atomic::AtomicU64;
+
+use common::time::Timestamp;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::replica::Replica;
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct Class {
+    /// `2xx`, `3xx`, `4xx`, `5xx`.
+    status: Status,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Status(u16);
+
+impl EncodeLabelValue for Status {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>,
+    ) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&format!("{}xx", self.0), encoder)
+    }
+}
+
+/// A connection that is counted.
+pub struct Counted(Gauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// What an edge counts.
+pub struct Metrics {
+    registry: Registry,
+    responses: Family<Class, Counter>,
+    connections: Gauge,
+    bytes: Counter,
+    sequence: Gauge,
+    age: Gauge<f64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            responses: Family::default(),
+            connections: Gauge::default(),
+            bytes: Counter::default(),
+            sequence: Gauge::default(),
+            age: Gauge::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("tidegate_edge_responses", "Answers by class of status", metrics.responses.clone());
+        registry.register("tidegate_edge_connections", "Open connections", metrics.connections.clone());
+        registry.register(
+            "tidegate_edge_response_bytes",
+            "Bytes of bodies that answers began",
+            metrics.bytes.clone(),
+        );
+        registry.register("tidegate_edge_snapshot_seq", "Sequence in force", metrics.sequence.clone());
+        registry.register(
+            "tidegate_edge_snapshot_age_seconds",
+            "Since the newest head was signed",
+            metrics.age.clone(),
+        );
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Counts one answer.
+    pub fn answered(&self, status: u16, bytes: Option<u64>) {
+        self.responses.get_or_create(&Class { status: Status(status / 100) }).inc();
+        self.bytes.inc_by(bytes.unwrap_or(0));
+    }
+
+    /// Counts a connection until what this returns is dropped.
+    pub fn count_connection(&self) -> Counted {
+        self.connections.inc();
+        Counted(self.connections.clone())
+    }
+
+    /// The text of `/metrics`.
+    ///
+    /// # Errors
+    /// Only when memory cannot be written to.
+    pub fn render(&self, replica: &Replica, now: Timestamp) -> Result<String, std::fmt::Error> {
+        self.sequence.set(i64::try_from(replica.position().sequence).unwrap_or(i64::MAX));
+        self.age.set(now.since(replica.head_issued_at()).as_secs_f64());
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

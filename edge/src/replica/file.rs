@@ -1,0 +1,332 @@
+//! The tables on disk (redb): records by address, key ids by digest, denials, and where it all stands.
+
+use std::path::Path;
+
+use common::digest::Digest;
+use common::id::KeyId;
+use common::time::Timestamp;
+use common::wire::address::Address;
+use common::wire::v1::{Batch, Entry, Head, Record};
+use common::wire::{Position, Unreadable};
+use redb::{
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+    StorageError, Table, TableDefinition, WriteTransaction,
+};
+
+use super::{Changed, ReplicaFault};
+
+/// Address to sequence (8 bytes, little-endian) and the record's JSON.
+const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records-v1");
+/// Digest of a secret to the id of its key.
+const DIGESTS: TableDefinition<'_, &[u8; 32], &str> = TableDefinition::new("digests-v1");
+/// Address to the sequence of the denial.
+const DENIED: TableDefinition<'_, &str, u64> = TableDefinition::new("denied-v1");
+/// `epoch`, `sequence`, `issued` (milliseconds).
+const PLACE: TableDefinition<'_, &str, u64> = TableDefinition::new("place-v1");
+
+/// Pages that redb keeps in memory; the rest is the page cache of the system.
+const CACHE_BYTES: usize = 32 << 20;
+/// Up to this size a file is checked page by page when it is opened, which takes a fraction of a second.
+const MOST_CHECKED_BYTES: u64 = 256 << 20;
+
+macro_rules! faults {
+    ($($error:ty),*) => { $(impl From<$error> for ReplicaFault {
+        fn from(error: $error) -> Self {
+            Self(error.to_string())
+        }
+    })* };
+}
+
+faults!(
+    redb::CommitError,
+    redb::DatabaseError,
+    redb::StorageError,
+    redb::TableError,
+    redb::TransactionError,
+    std::io::Error
+);
+
+pub(super) struct File(Database);
+
+impl File {
+    pub(super) fn open(directory: &Path) -> Result<Self, ReplicaFault> {
+        std::fs::create_dir_all(directory)?;
+        let path = directory.join("replica.redb");
+        let database = match create(&path) {
+            Ok(database) => database,
+            Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
+                return Err(ReplicaFault(format!("{} is in use by another edge", path.display())));
+            }
+            // The disk is full or not ours: no reason to give up what may be the only thing to serve from.
+            Err(error) if !is_damage(&error) => return Err(error.into()),
+            Err(error) => {
+                // Disposable: begin anew and let the feed fill it.
+                tracing::error!(%error, "the replica is damaged: beginning a new one");
+                std::fs::rename(&path, path.with_extension("damaged"))?;
+                create(&path)?
+            }
+        };
+        let tables = database.begin_write()?;
+        tables.open_table(RECORDS)?;
+        tables.open_table(DIGESTS)?;
+        tables.open_table(DENIED)?;
+        tables.open_table(PLACE)?;
+        tables.commit()?;
+        Ok(Self(database))
+    }
+
+    pub(super) fn position(&self) -> Result<(Position, Timestamp), ReplicaFault> {
+        let table = self.0.begin_read()?.open_table(PLACE)?;
+        let number =
+            |name: &str| -> Result<u64, ReplicaFault> { Ok(table.get(name)?.map_or(0, |v| v.value())) };
+        let issued = i64::try_from(number("issued")?).unwrap_or(0);
+        Ok((
+            Position { epoch: number("epoch")?, sequence: number("sequence")? },
+            Timestamp::from_millis(issued),
+        ))
+    }
+
+    pub(super) fn key_of(&self, digest: &Digest) -> Result<Option<KeyId>, ReplicaFault> {
+        let table = self.0.begin_read()?.open_table(DIGESTS)?;
+        let found = table.get(&digest.0)?;
+        found.map(|id| id.value().parse().map_err(|_| Unreadable::new("key id").into())).transpose()
+    }
+
+    pub(super) fn record(&self, address: &Address) -> Result<Option<Record>, ReplicaFault> {
+        let table = self.0.begin_read()?.open_table(RECORDS)?;
+        let found = table.get(address.to_string().as_str())?;
+        Ok(found.and_then(|value| decode(address, value.value()).ok()))
+    }
+
+    /// Records whose address begins with `prefix`. Unreadable ones are left out, which denies them.
+    pub(super) fn records_below(&self, prefix: &str) -> Result<Vec<Record>, ReplicaFault> {
+        let table = self.0.begin_read()?.open_table(RECORDS)?;
+        let mut records = Vec::new();
+        for row in table.range(prefix..)? {
+            let (address, value) = row?;
+            if !address.value().starts_with(prefix) {
+                break;
+            }
+            let address: Address = address.value().parse()?;
+            records.extend(decode(&address, value.value()).ok());
+        }
+        Ok(records)
+    }
+
+    pub(super) fn denied(&self) -> Result<Vec<(Address, u64)>, ReplicaFault> {
+        let table = self.0.begin_read()?.open_table(DENIED)?;
+        let mut denied = Vec::new();
+        for row in table.iter()? {
+            let (address, sequence) = row?;
+            // One of a kind that only a newer edge on the same file knew has no rights here.
+            denied.extend(address.value().parse().ok().map(|address| (address, sequence.value())));
+        }
+        Ok(denied)
+    }
+
+    pub(super) fn digest_count(&self) -> Result<u64, ReplicaFault> {
+        Ok(self.0.begin_read()?.open_table(DIGESTS)?.len()?)
+    }
+
+    pub(super) fn each_digest(&self, mut each: impl FnMut(&[u8; 32])) -> Result<(), ReplicaFault> {
+        let table = self.0.begin_read()?.open_table(DIGESTS)?;
+        for row in table.iter()? {
+            each(row?.0.value());
+        }
+        Ok(())
+    }
+
+    pub(super) fn deny(&self, denials: &[(Address, u64)]) -> Result<(), ReplicaFault> {
+        let write = self.0.begin_write()?;
+        deny(&write, denials)?;
+        Ok(write.commit()?)
+    }
+
+    pub(super) fn note_issued(&self, issued: Timestamp) -> Result<(), ReplicaFault> {
+        let write = self.0.begin_write()?;
+        note_issued(&write, issued)?;
+        Ok(write.commit()?)
+    }
+
+    /// All parts in one commit, on disk when this returns.
+    pub(super) fn apply(&self, parts: &[Batch]) -> Result<Changed, ReplicaFault> {
+        let write = self.0.begin_write()?;
+        let mut changed = Changed::default();
+        {
+            let mut writer = Writer::open(&write)?;
+            for entry in parts.iter().flat_map(|part| &part.entries) {
+                writer.put(entry, &mut changed)?;
+            }
+        }
+        if let Some(last) = parts.last() {
+            place(&write, Position { epoch: last.epoch, sequence: last.sequence })?;
+        }
+        write.commit()?;
+        Ok(changed)
+    }
+
+    /// Begins the replacement of everything: readers go on with what was, until it is committed.
+    pub(super) fn replace(&self) -> Result<Replacement, ReplicaFault> {
+        let write = self.0.begin_write()?;
+        write.delete_table(RECORDS)?;
+        write.delete_table(DIGESTS)?;
+        write.delete_table(DENIED)?;
+        // Made again now: a snapshot without records must leave tables behind, too.
+        Writer::open(&write)?;
+        Ok(Replacement { write, records: 0 })
+    }
+}
+
+/// A replacement under way; dropped, it never happened.
+pub(super) struct Replacement {
+    write: WriteTransaction,
+    records: u64,
+}
+
+impl Replacement {
+    pub(super) fn put_all(&mut self, entries: &[Entry]) -> Result<(), ReplicaFault> {
+        let mut writer = Writer::open(&self.write)?;
+        let mut ignored = Changed::default();
+        for entry in entries {
+            writer.put(entry, &mut ignored)?;
+        }
+        self.records += entries.len() as u64;
+        Ok(())
+    }
+
+    /// With the denials that stay open.
+    pub(super) fn commit(self, head: &Head, open: &[(Address, u64)]) -> Result<(), ReplicaFault> {
+        if self.records != head.records {
+            let says =
+                format!("the buckets hold {} records, their head counts {}", self.records, head.records);
+            return Err(ReplicaFault(says));
+        }
+        deny(&self.write, open)?;
+        place(&self.write, head.position())?;
+        note_issued(&self.write, head.issued_at)?;
+        Ok(self.write.commit()?)
+    }
+}
+
+fn create(path: &Path) -> Result<Database, DatabaseError> {
+    let checks = path.metadata().is_ok_and(|file| file.len() <= MOST_CHECKED_BYTES);
+    let create = || {
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(checks).create(path)
+    };
+    // redb panics on some damages that it was not told to look for.
+    let panicked = |_| Err(StorageError::Corrupted("it cannot be opened".to_owned()).into());
+    std::panic::catch_unwind(create).unwrap_or_else(panicked)
+}
+
+/// Whether a file is to blame, rather than the disk or the permissions.
+fn is_damage(error: &DatabaseError) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    match error {
+        DatabaseError::Storage(StorageError::Io(error)) => {
+            matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
+        }
+        _ => true,
+    }
+}
+
+fn place(write: &WriteTransaction, position: Position) -> Result<(), ReplicaFault> {
+    let mut table = write.open_table(PLACE)?;
+    table.insert("epoch", position.epoch)?;
+    table.insert("sequence", position.sequence)?;
+    Ok(())
+}
+
+fn note_issued(write: &WriteTransaction, issued: Timestamp) -> Result<(), ReplicaFault> {
+    write.open_table(PLACE)?.insert("issued", u64::try_from(issued.millis()).unwrap_or(0))?;
+    Ok(())
+}
+
+fn deny(write: &WriteTransaction, denials: &[(Address, u64)]) -> Result<(), ReplicaFault> {
+    let mut table = write.open_table(DENIED)?;
+    for (address, sequence) in denials {
+        table.insert(address.to_string().as_str(), *sequence)?;
+    }
+    Ok(())
+}
+
+fn decode(address: &Address, value: &[u8]) -> Result<Record, ReplicaFault> {
+    let (_, json) = split(value).ok_or(Unreadable::new("row"))?;
+    Ok(Record::decode(address, std::str::from_utf8(json).map_err(|_| Unreadable::new("row"))?)?)
+}
+
+fn split(value: &[u8]) -> Option<(u64, &[u8])> {
+    let (sequence, json) = value.split_first_chunk::<8>()?;
+    Some((u64::from_le_bytes(*sequence), json))
+}
+
+/// The tables of one write transaction.
+struct Writer<'t> {
+    records: Table<'t, &'static str, &'static [u8]>,
+    digests: Table<'t, &'static [u8; 32], &'static str>,
+    denied: Table<'t, &'static str, u64>,
+}
+
+impl<'t> Writer<'t> {
+    fn open(write: &'t WriteTransaction) -> Result<Self, ReplicaFault> {
+        Ok(Self {
+            records: write.open_table(RECORDS)?,
+            digests: write.open_table(DIGESTS)?,
+            denied: write.open_table(DENIED)?,
+        })
+    }
+
+    /// Puts one entry, unless what is there is newer.
+    fn put(&mut self, entry: &Entry, changed: &mut Changed) -> Result<(), ReplicaFault> {
+        let Ok(address) = entry.address.parse::<Address>() else {
+            // A kind of record that only newer edges know.
+            return Ok(());
+        };
+        let text = entry.address.as_str();
+        let before = self.records.get(text)?.map(|value| value.value().to_vec());
+        if before.as_deref().and_then(split).is_some_and(|(sequence, _)| sequence > entry.sequence) {
+            return Ok(());
+        }
+        if let Some(digest) = before.and_then(|value| digest_in(&address, &value)) {
+            self.digests.remove(&digest.0)?;
+            changed.digests.push(digest);
+        }
+        match &entry.record {
+            None => {
+                self.records.remove(text)?;
+            }
+            Some(json) => self.insert(&address, entry.sequence, json.get(), changed)?,
+        }
+        if self.denied.get(text)?.is_some_and(|at| at.value() <= entry.sequence) {
+            self.denied.remove(text)?;
+        }
+        changed.addresses.push(address);
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        address: &Address,
+        sequence: u64,
+        json: &str,
+        changed: &mut Changed,
+    ) -> Result<(), ReplicaFault> {
+        let mut value = Vec::with_capacity(8 + json.len());
+        value.extend_from_slice(&sequence.to_le_bytes());
+        value.extend_from_slice(json.as_bytes());
+        if let (Some(digest), Address::Key(id)) = (digest_in(address, &value), address) {
+            self.digests.insert(&digest.0, id.as_str())?;
+            changed.digests.push(digest);
+        }
+        // Kept even when this edge cannot read it: it then denies, and a newer edge on the same file can read it.
+        self.records.insert(address.to_string().as_str(), value.as_slice())?;
+        Ok(())
+    }
+}
+
+fn digest_in(address: &Address, value: &[u8]) -> Option<Digest> {
+    match (address, decode(address, value)) {
+        (Address::Key(_), Ok(Record::Key(_, digest))) => Some(digest),
+        _ => None,
+    }
+}

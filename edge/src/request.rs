@@ -1,0 +1,116 @@
+//! Bytes become facts: which route is asked, for what, by whom. No look-ups.
+
+mod query;
+mod table;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use common::routes::{Route, RouteId};
+use common::secret::Secret;
+use common::time::Timestamp;
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+
+use crate::error::Refusal;
+pub use query::Query;
+pub use table::{Params, Table};
+
+/// When and from where a request came.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The client's address.
+    pub address: IpAddr,
+    /// By the wall: for expiry.
+    pub at: Timestamp,
+    /// Since the edge began, by a clock that never jumps: for budgets.
+    pub tick: Duration,
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Ask {
+    /// The line of the route table.
+    pub route: &'static Route,
+    /// What its path names.
+    pub params: Params,
+    /// GET, HEAD, …
+    pub method: Method,
+    /// The target, without our prefix.
+    pub target: Uri,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// Where from and when.
+    pub arrival: Arrival,
+}
+
+impl Ask {
+    /// Reads the head of a request.
+    ///
+    /// # Errors
+    /// When it is not one that we answer: no route, another method, a Host that is not one (RFC 9112 section 3.2).
+    pub fn parse(parts: Parts, arrival: Arrival, table: &Table) -> Result<Self, Refusal> {
+        let Parts { method, uri, version, headers, .. } = parts;
+        check_host(&uri, version, &headers)?;
+        let target = table.without_prefix(&uri).ok_or(Refusal::UnknownRoute)?;
+        let (route, params) = table.find(&method, target.path())?;
+        Ok(Self { route, params, method, target, headers, arrival })
+    }
+
+    /// The route's name.
+    pub fn id(&self) -> RouteId {
+        self.route.id
+    }
+
+    /// The credential that came with it.
+    ///
+    /// # Errors
+    /// When there are two.
+    pub fn credential(&self) -> Result<Option<Secret>, Refusal> {
+        common::credential::find(&self.headers).map_err(|_| Refusal::AmbiguousCredentials)
+    }
+
+    /// The channel that is asked for (`X-Channel`).
+    pub fn channel(&self) -> Option<&str> {
+        self.headers
+            .get("x-channel")
+            .and_then(|value| value.to_str().ok())
+            .map(str::trim)
+            .filter(|c| !c.is_empty())
+    }
+
+    /// The query.
+    ///
+    /// # Errors
+    /// When a parameter is named twice.
+    pub fn query(&self) -> Result<Query, Refusal> {
+        Query::parse(self.target.query().unwrap_or_default())
+    }
+}
+
+/// One Host, or an authority in the target; an HTTP/1.1 request without any has no owner.
+fn check_host(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let says = match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => "Send one Host header",
+        (None, None) if version == Version::HTTP_11 && uri.authority().is_none() => "Send a Host header",
+        (Some(host), None) if !is_host(host.as_bytes()) => "The Host header is not a host name",
+        // Two owners: a proxy before us may have meant the other one (RFC 9113 section 8.3.1).
+        (Some(host), None) if uri.authority().is_some_and(|a| !is_same(a.as_str(), host)) => {
+            "The Host header is not the host of the target"
+        }
+        _ => return Ok(()),
+    };
+    Err(Refusal::BadRequest(says))
+}
+
+fn is_same(authority: &str, host: &HeaderValue) -> bool {
+    authority.as_bytes().eq_ignore_ascii_case(host.as_bytes())
+}
+
+fn is_host(host: &[u8]) -> bool {
+    !host.is_empty() && host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._:[]~%!$&'()*+;=".contains(b))
+}

@@ -1,0 +1,60 @@
+//! The query of a request: names and values, each name once.
+
+use crate::error::Refusal;
+
+/// More parameters than any route has; the search for doubles is quadratic.
+const MOST: usize = 100;
+
+/// Decoded parameters.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads `name=value&…` as browsers write it (WHATWG URL, application/x-www-form-urlencoded).
+    ///
+    /// # Errors
+    /// When a name is there twice: which one counts is not for us to guess. When there are more than 100.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+            if pairs.iter().any(|(there, _)| *there == name) {
+                return Err(Refusal::BadParameter("query", "names a parameter twice".to_owned()));
+            }
+            if pairs.len() == MOST {
+                return Err(Refusal::BadParameter("query", format!("has more than {MOST} parameters")));
+            }
+            pairs.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The value of the first of `names` that is there and not empty.
+    pub fn get(&self, names: &[&str]) -> Option<&str> {
+        let value = |name: &&str| {
+            let named = self.0.iter().find(|(there, _)| there == name);
+            named.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        };
+        names.iter().find_map(value)
+    }
+
+    /// A value that must be there.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn required(&self, name: &'static str) -> Result<&str, Refusal> {
+        self.get(&[name]).ok_or_else(|| Refusal::BadParameter(name, "is missing".to_owned()))
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn flag(&self, name: &'static str) -> Result<Option<bool>, Refusal> {
+        match self.get(&[name]) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(Refusal::BadParameter(name, "must be true or false".to_owned())),
+        }
+    }
+}
