@@ -1,0 +1,166 @@
+//! The sample: this very executable as an application, with a customer and a key, published through the API as any
+//! vendor would.
+
+use std::path::Path;
+use std::time::Duration;
+
+use common::proof::SEQUENCE_HEADER;
+use common::secret::Secret;
+use common::wire::Position;
+use control_plane::app::Running;
+use serde_json::{Value, json};
+
+/// Its application.
+pub(super) const APPLICATION: &str = "tidegate";
+/// Its version.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Its file.
+pub(super) const FILE: &str = "tidegate";
+const CUSTOMER: &str = "sample-customer";
+/// Where the customer's key is kept, so that a later start can print its lines again.
+const KEY_FILE: &str = "sample.key";
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SampleError {
+    /// A file.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The way to the control plane.
+    #[error("{0}")]
+    Http(#[from] reqwest::Error),
+    /// It said no.
+    #[error("the control plane answered {status}: {says}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// Its message.
+        says: String,
+    },
+}
+
+/// What there is to download.
+pub(super) struct Sample {
+    /// The customer's key.
+    pub(super) key: Secret,
+    /// SHA-256 of the executable, as published.
+    pub(super) checksum: Option<String>,
+    /// The last write that this start made; `None` when everything was there.
+    pub(super) position: Option<Position>,
+}
+
+/// Publishes what is not there yet. Without an admin key (its owner may have removed the file) what is there serves.
+pub(super) async fn publish(
+    desk: &Running,
+    data: &Path,
+    admin_key: Option<&Secret>,
+) -> Result<Sample, SampleError> {
+    let key_file = data.join(KEY_FILE);
+    if let Ok(key) = tokio::fs::read_to_string(&key_file).await {
+        return Ok(Sample { key: Secret::new(key.trim().to_owned()), checksum: None, position: None });
+    }
+    let admin = match (&desk.first_admin_key, admin_key) {
+        (Some(key), _) | (None, Some(key)) => key.clone(),
+        (None, None) => {
+            Secret::new(tokio::fs::read_to_string(data.join("admin.key")).await?.trim().to_owned())
+        }
+    };
+    let mut vendor = Vendor::new(format!("http://{}", desk.address), admin)?;
+    let application = json!({
+        "applicationId": APPLICATION,
+        "name": "Tidegate",
+        "description": "The program that serves this file",
+        "tags": ["sample"],
+    });
+    vendor.post_unless_there("/v1/management/applications", application).await?;
+    let checksum = upload_self(&mut vendor).await?;
+    let customer = json!({ "name": "Sample customer", "tier": "Premium" });
+    let path = format!("/v1/management/customers/{CUSTOMER}/apikeys");
+    let made = vendor.send(reqwest::Method::POST, &path, customer).await?;
+    let grant = json!({ "addCustomerIds": [CUSTOMER] });
+    let path = format!("/v1/management/applications/{APPLICATION}/customers");
+    vendor.send(reqwest::Method::PUT, &path, grant).await?;
+    let key = Secret::new(made["apiKey"].as_str().unwrap_or_default().to_owned());
+    // Last, because it says that all the rest is done.
+    control_plane::app::write_secret(&key_file, &key)?;
+    Ok(Sample { key, checksum, position: vendor.position })
+}
+
+/// Through the large upload, as it is larger than a direct one may be. `None` when it was there.
+async fn upload_self(vendor: &mut Vendor) -> Result<Option<String>, SampleError> {
+    let path = std::env::current_exe()?;
+    let size = tokio::fs::metadata(&path).await?.len();
+    let begin = json!({
+        "applicationId": APPLICATION,
+        "version": VERSION,
+        "fileName": FILE,
+        "fileSize": size,
+        "fileType": "MAIN",
+    });
+    let Some(begun) = vendor.post_unless_there("/v1/management/upload/large-url", begin).await? else {
+        return Ok(None);
+    };
+    vendor.put_file(begun["uploadUrl"].as_str().unwrap_or_default(), &path, size).await?;
+    let complete = json!({
+        "uploadId": begun["uploadId"],
+        "releaseNotes": "The executable that is running right now.",
+    });
+    let done = vendor.send(reqwest::Method::POST, "/v1/management/upload/large-complete", complete).await?;
+    Ok(done["checksum"].as_str().map(str::to_owned))
+}
+
+/// A vendor's side of the management API.
+struct Vendor {
+    client: reqwest::Client,
+    base: String,
+    key: Secret,
+    position: Option<Position>,
+}
+
+impl Vendor {
+    fn new(base: String, key: Secret) -> Result<Self, SampleError> {
+        // In clear text on loopback: a machine without root certificates will do.
+        let client =
+            reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(120));
+        let client = client.build()?;
+        Ok(Self { client, base, key, position: None })
+    }
+
+    /// `None` when it is there already (409): an earlier start made it.
+    async fn post_unless_there(&mut self, path: &str, body: Value) -> Result<Option<Value>, SampleError> {
+        match self.send(reqwest::Method::POST, path, body).await {
+            Ok(data) => Ok(Some(data)),
+            Err(SampleError::Refused { status: 409, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn send(&mut self, method: reqwest::Method, path: &str, body: Value) -> Result<Value, SampleError> {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        let request = request.bearer_auth(self.key.expose()).header("content-type", "application/json");
+        let answer = request.body(body.to_string()).send().await?;
+        if let Some(position) =
+            answer.headers().get(SEQUENCE_HEADER).and_then(|v| v.to_str().ok()?.parse().ok())
+        {
+            self.position = self.position.max(Some(position));
+        }
+        read(answer).await
+    }
+
+    async fn put_file(&self, url: &str, path: &Path, size: u64) -> Result<(), SampleError> {
+        let file = tokio::fs::File::open(path).await?;
+        let answer = self.client.put(url).header("content-length", size).body(file).send().await?;
+        read(answer).await.map(|_| ())
+    }
+}
+
+/// The `data` of an answer, or what it says was wrong.
+async fn read(answer: reqwest::Response) -> Result<Value, SampleError> {
+    let status = answer.status();
+    let mut body: Value = serde_json::from_slice(&answer.bytes().await?).unwrap_or_default();
+    if status.is_success() {
+        return Ok(body["data"].take());
+    }
+    let says = body["error"]["message"].as_str().unwrap_or("no reason given").to_owned();
+    Err(SampleError::Refused { status: status.as_u16(), says })
+}
