@@ -1,0 +1,143 @@
+//! The carriers of the bus keep one contract: what the publisher lays down is what followers read, whichever it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::bus::local::LocalBus;
+use common::bus::redis::RedisBus;
+use common::bus::{BusError, Cursor, Feed, LogId, News, Outlet};
+use common::digest::Digest;
+use common::wire::Position;
+use support::eventually::{PATIENCE, eventually};
+use support::redis::TestRedis;
+
+trait Carrier: Feed + Outlet {}
+impl<T: Feed + Outlet> Carrier for T {}
+
+const START: Cursor = Cursor {
+    epoch: 7,
+    changes: LogId { sequence: 0, part: u64::MAX },
+    denials: LogId { sequence: 0, part: u64::MAX },
+};
+
+fn at(sequence: u64, part: u64) -> LogId {
+    LogId { sequence, part }
+}
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+async fn read(bus: &dyn Feed, cursor: Cursor) -> News {
+    bus.news(cursor, Duration::ZERO).await.unwrap()
+}
+
+/// Every promise of the traits, on an empty carrier.
+async fn keeps_the_contract(bus: Arc<dyn Carrier>) {
+    emptiness_is_told_as_absence(bus.as_ref()).await;
+    the_log_keeps_order_and_ignores_repetition(bus.as_ref()).await;
+    a_head_never_goes_back(bus.as_ref()).await;
+    buckets_lie_until_they_are_released(bus.as_ref()).await;
+    a_trimmed_log_still_knows_its_end(bus.as_ref()).await;
+    who_waits_is_woken(bus).await;
+}
+
+async fn emptiness_is_told_as_absence(bus: &dyn Carrier) {
+    assert_eq!(Feed::head(bus).await.unwrap(), None);
+    assert_eq!(bus.last_change(7).await.unwrap(), None);
+    assert!(read(bus, START).await.is_empty());
+}
+
+async fn the_log_keeps_order_and_ignores_repetition(bus: &dyn Carrier) {
+    for (id, text) in
+        [(at(1, 0), "1-0"), (at(1, 1), "1-1"), (at(1, 1), "again"), (at(1, 0), "late"), (at(3, 0), "3")]
+    {
+        bus.append_change(7, id, bytes(text)).await.unwrap();
+    }
+    bus.append_denials(7, at(3, 0), bytes("no")).await.unwrap();
+    let news = read(bus, START).await;
+    let expected = [(at(1, 0), bytes("1-0")), (at(1, 1), bytes("1-1")), (at(3, 0), bytes("3"))];
+    assert_eq!(news.changes, expected);
+    assert_eq!(news.denials, [(at(3, 0), bytes("no"))]);
+    let later = Cursor { changes: LogId::end_of(1), denials: LogId::end_of(3), ..START };
+    assert_eq!(read(bus, later).await.changes, expected[2..]);
+    assert!(read(bus, Cursor { epoch: 8, ..START }).await.is_empty(), "another history");
+    assert_eq!(bus.last_change(7).await.unwrap(), Some(at(3, 0)));
+}
+
+async fn a_head_never_goes_back(bus: &dyn Carrier) {
+    let position = |epoch, sequence| Position { epoch, sequence };
+    for (position, text, stands) in [
+        (position(7, 5), "five", "five"),
+        (position(7, 4), "four", "five"),
+        (position(7, 5), "five, signed anew", "five, signed anew"),
+        (position(8, 1), "a new history", "a new history"),
+        (position(7, 9), "the old one", "a new history"),
+    ] {
+        bus.put_head(position, bytes(text)).await.unwrap();
+        assert_eq!(Feed::head(bus).await.unwrap(), Some(bytes(stands)), "after {text}");
+    }
+}
+
+async fn buckets_lie_until_they_are_released(bus: &dyn Carrier) {
+    let name = Digest::of(b"packed");
+    assert_eq!(bus.bucket(&name).await.unwrap(), None);
+    bus.put_bucket(&name, bytes("packed")).await.unwrap();
+    assert_eq!(bus.bucket(&name).await.unwrap(), Some(bytes("packed")));
+    bus.release_bucket(&name).await.unwrap();
+    assert_eq!(bus.bucket(&name).await.unwrap(), None);
+}
+
+async fn a_trimmed_log_still_knows_its_end(bus: &dyn Carrier) {
+    bus.trim(7, 1).await.unwrap();
+    assert_eq!(read(bus, START).await.changes, [(at(3, 0), bytes("3"))]);
+    bus.trim(7, 3).await.unwrap();
+    assert!(read(bus, START).await.is_empty());
+    assert_eq!(bus.last_change(7).await.unwrap(), Some(at(3, 0)));
+    bus.append_change(7, at(2, 0), bytes("late")).await.unwrap();
+    assert!(read(bus, START).await.is_empty(), "what was overtaken stays out after a trim as well");
+    bus.append_change(9, at(1, 0), bytes("new history")).await.unwrap();
+    bus.trim(9, 0).await.unwrap();
+    assert_eq!(bus.last_change(7).await.unwrap(), None, "logs of older histories go");
+}
+
+async fn who_waits_is_woken(bus: Arc<dyn Carrier>) {
+    let cursor = Cursor { epoch: 9, changes: LogId::end_of(1), denials: LogId::end_of(1) };
+    let waiting = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.news(cursor, Duration::from_secs(60)).await }
+    });
+    tokio::task::yield_now().await;
+    bus.append_denials(9, at(2, 0), bytes("no")).await.unwrap();
+    let news = tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap().unwrap();
+    assert_eq!(news.denials, [(at(2, 0), bytes("no"))]);
+}
+
+#[tokio::test]
+async fn the_bus_in_memory_keeps_the_contract() {
+    keeps_the_contract(Arc::new(LocalBus::new())).await;
+}
+
+#[tokio::test]
+async fn the_bus_over_redis_keeps_the_contract() {
+    let redis = TestRedis::start().await;
+    keeps_the_contract(Arc::new(RedisBus::new(&redis.url()).unwrap())).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_away_is_told_and_comes_back() {
+    let mut redis = TestRedis::start().await;
+    let bus = RedisBus::new(&redis.url()).unwrap();
+    assert_eq!(Feed::head(&bus).await.unwrap(), None);
+    redis.kill();
+    assert!(matches!(Feed::head(&bus).await, Err(BusError::Away(_))));
+    redis.restart().await;
+    eventually(PATIENCE, || Feed::head(&bus)).await;
+}
+
+#[test]
+fn a_bus_url_that_cannot_be_read_is_not_repeated() {
+    let says = RedisBus::new("http://user:hush@host").map(drop).unwrap_err();
+    assert!(!says.contains("hush"), "{says}");
+}

@@ -1,0 +1,17 @@
+//! Behaviour through public doors: a file for each thing that a vendor or a customer can do.
+#![expect(
+    clippy::unwrap_used,
+    reason = "also outside of the test functions themselves this is how a test fails"
+)]
+
+mod bindist_client;
+mod bus;
+mod download;
+mod keys;
+mod large;
+mod outage;
+mod random;
+mod read_your_writes;
+mod refusals;
+mod servers;
+mod upload;

@@ -1,0 +1,8 @@
+//! The long proofs: full-size faults, scale and kills, which ordinary runs see in a reduced size.
+//!
+//! A proof is a module here, one file each, whose first line says what it proves. What it does lives in `support` and takes
+//! the size as an argument, so that `flow` runs the same thing small. `cargo xtask prove` lists the modules below;
+//! `cargo xtask prove NAME` runs one, in release, alone, with its output shown.
+
+mod large;
+mod random;

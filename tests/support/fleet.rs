@@ -1,0 +1,129 @@
+//! A whole system as it runs in production: Redis, the control plane and edges, each a process.
+
+use std::ops::Deref;
+
+use tempfile::TempDir;
+
+use crate::doors::Doors;
+use crate::ports::free_port;
+use crate::program::{Launch, Program};
+use crate::redis::TestRedis;
+
+/// The processes. They end when this is dropped.
+pub struct Fleet {
+    doors: Doors,
+    pub redis: TestRedis,
+    pub desk: Program,
+    pub edges: Vec<Program>,
+    desk_private: String,
+    edges_private: Vec<String>,
+    /// Last, so that the processes are gone before their files.
+    directory: TempDir,
+}
+
+impl Deref for Fleet {
+    type Target = Doors;
+
+    fn deref(&self) -> &Doors {
+        &self.doors
+    }
+}
+
+fn loopback() -> String {
+    format!("127.0.0.1:{}", free_port())
+}
+
+impl Fleet {
+    /// With this many edges, ready to serve.
+    pub async fn start(edges: usize) -> Self {
+        let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
+        let at = |name: &str| directory.path().join(name).display().to_string();
+        let (desk_address, desk_private) = (loopback(), loopback());
+        let launch = desk_launch(&redis.url(), &at("desk"), &at("blobs"))
+            .env("TIDEGATE_LISTEN", &desk_address)
+            .env("TIDEGATE_ADMIN_LISTEN", &desk_private);
+        let desk = launch.start(directory.path());
+        let desk_private = format!("http://{desk_private}");
+        desk.ready(&desk_private).await;
+        let keys = launch.clone().arg("keys").arg("public").output();
+        let edge = Launch::of("tidegate-edge")
+            .env("TIDEGATE_BUS", redis.url())
+            .env("TIDEGATE_BLOBS", format!("file://{}", at("blobs")))
+            .env("TIDEGATE_CONTROL_PLANE", format!("http://{desk_address}"))
+            .env("TIDEGATE_EDGE_SECRET_FILE", at("desk/keys/edge.secret"))
+            .env("TIDEGATE_SNAPSHOT_KEY", String::from_utf8(keys.stdout).unwrap().trim())
+            .env("TIDEGATE_WORKERS", "2");
+        let admin_key = std::fs::read_to_string(directory.path().join("desk/admin.key")).unwrap();
+        let doors = Doors {
+            desk: format!("http://{desk_address}"),
+            edges: Vec::new(),
+            admin_key: admin_key.trim().to_owned(),
+        };
+        let edges_private = Vec::new();
+        let mut fleet =
+            Self { doors, redis, desk, edges: Vec::new(), desk_private, edges_private, directory };
+        for number in 0..edges {
+            fleet.add_edge(&edge, number).await;
+        }
+        fleet
+    }
+
+    async fn add_edge(&mut self, edge: &Launch, number: usize) {
+        let (address, private) = (loopback(), loopback());
+        let home = self.directory.path().join(format!("edge-{number}"));
+        std::fs::create_dir(&home).unwrap();
+        let launch = edge
+            .clone()
+            .env("TIDEGATE_LISTEN", &address)
+            .env("TIDEGATE_ADMIN_LISTEN", &private)
+            .env("TIDEGATE_CACHE", home.join("cache").display().to_string());
+        self.edges.push(launch.start(&home));
+        self.doors.edges.push(format!("http://{address}"));
+        self.edges_private.push(format!("http://{private}"));
+        self.edge_ready(number).await;
+    }
+
+    pub async fn desk_ready(&self) {
+        self.desk.ready(&self.desk_private).await;
+    }
+
+    pub async fn edge_ready(&self, number: usize) {
+        self.edges[number].ready(&self.edges_private[number]).await;
+    }
+
+    /// Base URL of an edge's private listener.
+    #[must_use]
+    pub fn private(&self, number: usize) -> &str {
+        &self.edges_private[number]
+    }
+
+    /// A directory for what a test downloads; it goes with the fleet.
+    #[must_use]
+    pub fn scratch(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// The control plane, then the edges, with their names.
+    #[must_use]
+    pub fn programs(&self) -> Vec<(String, &Program)> {
+        let edges = self.edges.iter().enumerate().map(|(number, edge)| (format!("edge {number}"), edge));
+        std::iter::once(("control plane".to_owned(), &self.desk)).chain(edges).collect()
+    }
+
+    /// Panics when a program ended, or says in its log that something in it panicked.
+    pub fn assert_sound(&mut self) {
+        for program in std::iter::once(&mut self.desk).chain(&mut self.edges) {
+            let log = program.log();
+            assert!(program.is_running() && !log.contains("panicked"), "{log}");
+        }
+    }
+}
+
+/// What a control plane needs, but its listeners.
+#[must_use]
+pub fn desk_launch(bus: &str, data: &str, blobs: &str) -> Launch {
+    Launch::of("tidegate-control-plane")
+        .env("TIDEGATE_BUS", bus)
+        .env("TIDEGATE_DATA", data)
+        .env("TIDEGATE_BLOBS", format!("file://{blobs}"))
+}

@@ -1,0 +1,31 @@
+//! What the tests of behaviour lean on: real parts, started privately, reached through their public doors, ended with
+//! their test.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what supports a test fails by panicking: that is how a test fails"
+)]
+
+pub mod admin;
+pub mod client;
+pub mod content;
+pub mod doors;
+pub mod eventually;
+pub mod fleet;
+pub mod fuzz;
+pub mod large;
+pub mod ports;
+pub mod program;
+pub mod redis;
+pub mod system;
+pub mod tools;
+
+pub use admin::{Admin, Key, Stock};
+pub use client::{Answer, Client};
+pub use doors::Doors;
+pub use eventually::{PATIENCE, eventually};
+pub use fleet::Fleet;
+pub use program::Program;
+pub use redis::TestRedis;
+pub use system::System;

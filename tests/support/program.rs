@@ -1,0 +1,175 @@
+//! Our programs as processes: with an environment of their own and nothing else, their log in a file, ended with their
+//! test.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use crate::client::Client;
+use crate::eventually::{PATIENCE, eventually};
+
+/// How to start a program, as often as one likes.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    name: &'static str,
+    environment: BTreeMap<String, String>,
+    arguments: Vec<String>,
+}
+
+impl Launch {
+    /// `tidegate-control-plane`, `tidegate-edge` or `tidegate`.
+    #[must_use]
+    pub fn of(name: &'static str) -> Self {
+        Self { name, environment: BTreeMap::new(), arguments: Vec::new() }
+    }
+
+    /// One variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.insert(name.to_owned(), value.into());
+        self
+    }
+
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(executable(self.name));
+        command.args(&self.arguments).env_clear().envs(&self.environment).stdin(Stdio::null());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+    }
+
+    /// Runs it to its end.
+    #[must_use]
+    pub fn output(&self) -> Output {
+        self.command().output().unwrap()
+    }
+
+    /// Starts it; its log goes on in `directory`.
+    #[must_use]
+    pub fn start(&self, directory: &Path) -> Program {
+        let log = directory.join(format!("{}.log", self.name));
+        let mut program = Program { launch: self.clone(), child: None, log };
+        program.start();
+        program
+    }
+}
+
+/// Beside this test's own directory of executables, as cargo lays them.
+fn executable(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let path = own.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(path.is_file(), "{} is missing: run `cargo xtask test`, which builds it", path.display());
+    path
+}
+
+/// A process of ours.
+pub struct Program {
+    launch: Launch,
+    child: Option<Child>,
+    log: PathBuf,
+}
+
+/// What a process holds in memory that is its own, in KiB.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// Anonymous pages now: what it allocated, without the files that the system keeps for it.
+    pub anonymous: u64,
+    /// The most that it ever held, files included.
+    pub high_water: u64,
+}
+
+impl Program {
+    /// Starts it again, with the same settings.
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "{} runs already", self.launch.name);
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        let spawned = self.launch.command().stdout(Stdio::null()).stderr(log).spawn();
+        self.child = Some(spawned.unwrap());
+    }
+
+    /// Waits until its private listener calls it ready.
+    pub async fn ready(&self, private: &str) {
+        let client = Client::new(private, None);
+        eventually(PATIENCE, || async {
+            let answer = client.try_get("/readyz").await;
+            answer.and_then(|answer| answer.is(200).map_err(|told| format!("{told:?}\n{}", self.log())))
+        })
+        .await;
+    }
+
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        self.signal(libc::SIGTERM);
+    }
+
+    /// Stops it in its tracks, or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        self.signal(if frozen { libc::SIGSTOP } else { libc::SIGCONT });
+    }
+
+    #[expect(unsafe_code, reason = "std sends no other signal than SIGKILL")]
+    fn signal(&self, signal: libc::c_int) {
+        let pid = i32::try_from(self.pid()).unwrap();
+        // SAFETY: kill touches no memory, and a child that was not waited for keeps its id.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    }
+
+    /// As a crash would end it.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// How it ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let mut child = self.child.take().unwrap();
+        let child = std::cell::RefCell::new(&mut child);
+        let status =
+            eventually(PATIENCE, || async { child.borrow_mut().try_wait().unwrap().ok_or("it runs") });
+        status.await
+    }
+
+    #[must_use]
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// Everything that it has logged, over all its starts.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        memory_of(self.pid())
+    }
+}
+
+fn memory_of(pid: u32) -> Memory {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+    };
+    Memory { anonymous: field("RssAnon"), high_water: field("VmHWM") }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
