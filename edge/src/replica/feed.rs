@@ -3,6 +3,7 @@
 //! Order of applying a change: denials in memory, replica commit, caches, and only then the position moves, which is
 //! what an acknowledgement tells. Whatever cannot be verified or read is refused, and what was there stays in force.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use common::wire::seal::{self, Kind};
 use common::wire::v1::{Batch, Denials, Head};
 use common::wire::{Position, Unreadable};
 use ed25519_dalek::VerifyingKey;
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::rebuild::{RebuildError, rebuild};
@@ -41,6 +43,8 @@ enum Broken {
     Rebuild(#[from] RebuildError),
     #[error("nothing has been published yet")]
     NoHead,
+    #[error("a panic while following")]
+    Panicked,
 }
 
 impl From<Unreadable> for Broken {
@@ -89,7 +93,11 @@ impl Follower {
         loop {
             let round = tokio::select! {
                 () = stop.cancelled() => return,
-                round = self.follow(&mut pause, &mut away) => round,
+                // A panic, in redb on a damaged page for one, must not end the following and leave an edge that serves
+                // on without hearing of revocations.
+                round = AssertUnwindSafe(self.follow(&mut pause, &mut away)).catch_unwind() => {
+                    round.unwrap_or(Err(Broken::Panicked))
+                }
             };
             match round {
                 // A control plane that starts beside this edge will publish in a moment.
