@@ -206,7 +206,7 @@ fn build(
             .map_err(other)?,
         link_keys: derive(Purpose::Link),
         table: Table::new(prefix.as_ref().map_or("", http::Uri::path)).map_err(other)?,
-        metrics: Metrics::default(),
+        metrics: Metrics::new(&config.edge_id),
         clock,
         began: Instant::now(),
         requests: AtomicU64::new(0),

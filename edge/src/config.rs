@@ -161,7 +161,7 @@ fn read(settings: &mut Settings) -> Option<Config> {
         edge_secrets,
         snapshot_keys: snapshot_keys?,
         cache: cache?,
-        edge_id: edge_id.unwrap_or_else(|| format!("edge-{}", listen.port())),
+        edge_id: edge_id.unwrap_or_else(|| format!("{}-{}", host_name(), listen.port())),
         workers: usize::try_from(workers?).ok()?,
         most_connections: usize::try_from(most_connections?).ok()?,
         hot_keys: hot_keys?,
@@ -232,6 +232,12 @@ fn parse_name(text: &str) -> Result<String, String> {
 fn parse_number(text: &str, least: u64, most: u64) -> Result<u64, String> {
     let number = text.parse().ok().filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| format!("'{text}' must be a number from {least} to {most}"))
+}
+
+/// As the kernel knows it; a machine without one is `edge`.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    parse_name(name.trim()).unwrap_or_else(|_| "edge".to_owned())
 }
 
 fn cores() -> usize {

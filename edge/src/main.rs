@@ -47,10 +47,11 @@ fn main() -> ExitCode {
 async fn run(config: Config) -> Result<(), String> {
     let stop = lifecycle::stop_on_signals().map_err(|e| e.to_string())?;
     let url = config.bus.as_ref().map(|url| url.expose().to_owned()).unwrap_or_default();
+    let id = config.edge_id.clone();
     let feed = Arc::new(RedisBus::new(&url).map_err(|says| format!("TIDEGATE_BUS {says}"))?);
     let running =
         edge::app::start(config, feed, Arc::new(SystemClock), stop).await.map_err(|e| e.to_string())?;
-    tracing::info!(address = %running.address, "edge listening");
+    tracing::info!(id, address = %running.address, "edge listening");
     running.stopped().await;
     Ok(())
 }

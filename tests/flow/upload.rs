@@ -67,7 +67,13 @@ async fn a_direct_upload_of_more_than_10_mebibytes_is_413_and_names_the_large_on
     let largest = bytes(4, 10 << 20);
     admin.upload(&SMALL, "largest.bin", &largest).await.expect(201);
     for size in [(10 << 20) + 1, 14 << 20, 40 << 20] {
-        let refused = admin.upload(&[SMALL[0], ("version", "4.0.0")], "larger.bin", &vec![7; size]).await;
+        let larger = vec![7; size];
+        let refused = match admin.try_upload(&[SMALL[0], ("version", "4.0.0")], "larger.bin", &larger).await {
+            Ok(refused) => refused,
+            // What is refused is read on for 16 MiB; who still sends after that may find the connection closed.
+            Err(_) if size > 26 << 20 => continue,
+            Err(told) => panic!("{size} bytes: {told}"),
+        };
         assert_eq!(refused.status, 413, "{size} bytes: {refused:?}");
         assert_eq!(refused.failure().0, "PAYLOAD_TOO_LARGE");
         assert!(

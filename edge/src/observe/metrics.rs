@@ -1,5 +1,6 @@
 //! Counters and gauges, in Prometheus text. No key, customer or path is a label: their number has no bound.
 
+use std::borrow::Cow;
 use std::sync::atomic::AtomicU64;
 
 use common::time::Timestamp;
@@ -49,10 +50,12 @@ pub struct Metrics {
     age: Gauge<f64, AtomicU64>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// Of the edge of that name, which every line then bears.
+    pub fn new(edge_id: &str) -> Self {
+        let label = (Cow::Borrowed("edge"), Cow::Owned(edge_id.to_owned()));
         let mut metrics = Self {
-            registry: Registry::default(),
+            registry: Registry::with_labels(std::iter::once(label)),
             responses: Family::default(),
             connections: Gauge::default(),
             bytes: Counter::default(),
@@ -75,9 +78,7 @@ impl Default for Metrics {
         );
         metrics
     }
-}
 
-impl Metrics {
     /// Counts one answer.
     pub fn answered(&self, status: u16, bytes: Option<u64>) {
         self.responses.get_or_create(&Class { status: Status(status / 100) }).inc();
