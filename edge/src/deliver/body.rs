@@ -1,5 +1,5 @@
 //! What flows to a client: pieces of immutable files and of memory, or the body of somebody else's answer.
-//! A piece says which bytes are meant; how they are read is said in one place, [`read`].
+//! A piece says which bytes are meant; how they are read is said in one place, `read`.
 
 use std::collections::VecDeque;
 use std::io;
