@@ -134,5 +134,6 @@ fn policy(number: usize) -> KeyPolicy {
         channels: vec![],
         expires_at: None,
         is_enabled: true,
+        is_deleted: false,
     }
 }

@@ -3,8 +3,10 @@
 mod greeting;
 mod sample;
 
+use std::fs::{DirBuilder, File, TryLockError};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +56,9 @@ pub(crate) enum Failed {
     /// The environment.
     #[error(transparent)]
     Settings(#[from] Mistakes),
+    /// Another one runs there.
+    #[error("another tidegate dev uses {0}: stop it, or choose another directory with --data")]
+    Taken(PathBuf),
     /// Links must not follow any Host header.
     #[error(
         "{0} is not on this machine alone; dev serves 127.0.0.1 or [::1], the servers in docs/ serve networks"
@@ -71,6 +76,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failed> {
     if config.desk.public_url.is_none() && !common::network::is_loopback(arguments.listen.ip()) {
         return Err(Failed::NotLoopback(arguments.listen));
     }
+    let _alone = lock(&data)?;
+    // Before anything is made: a first start that fails for its port would have used up the one showing of its key.
+    if let Err(source) = std::net::TcpListener::bind(arguments.listen) {
+        return Err(door::StartError::Listen { address: arguments.listen, source }.into());
+    }
     let stop = lifecycle::stop_on_signals()?;
     let ended = CancellationToken::new();
     let bus = Arc::new(LocalBus::new());
@@ -84,6 +94,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failed> {
     ended.cancel();
     desk.ended().await;
     served
+}
+
+/// Two systems on one directory would spoil it for each other.
+fn lock(data: &Path) -> Result<File, Failed> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+    let file = File::create(data.join("dev.lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failed::Taken(data.to_owned())),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
 }
 
 async fn prepare_door(
@@ -113,7 +134,7 @@ async fn serve(door: door::Prepared, desk: &desk::Running, config: &Config) -> R
         address: running.address,
         data: &config.desk.data,
         first_admin_key: desk.first_admin_key.as_ref(),
-        brought_key: config.desk.admin_key.is_some(),
+        admin_key_fits: sample.admin_key_fits,
         sample: &sample,
     });
     running.stopped().await;

@@ -144,8 +144,8 @@ text_id!(
 );
 text_id!(
     /// The number or name of a version within its application, like `2.1.0-beta+5`. Never `latest`: that is a question.
-    VersionName, |text| is_plain(text, 50, b"._+-") && text != "latest",
-    "a version is 1 to 50 characters of A-Z a-z 0-9 . _ + -, and not 'latest'"
+    VersionName, |text| is_plain(text, 50, b"._+-") && !matches!(text, "latest" | "." | ".."),
+    "a version is 1 to 50 characters of A-Z a-z 0-9 . _ + -, and not 'latest', '.' or '..'"
 );
 
 impl CustomerId {
@@ -197,7 +197,7 @@ mod tests {
         for good in ["1.0.0", "v1", "2.0.0-enterprise", "1.0+meta", "1_0"] {
             check(good, true);
         }
-        for bad in ["", "latest", "../1", "1 0", "1/0", &"1".repeat(51)] {
+        for bad in ["", "latest", ".", "..", "../1", "1 0", "1/0", &"1".repeat(51)] {
             check(bad, false);
         }
     }

@@ -29,8 +29,13 @@ impl Allowlist {
     /// # Errors
     /// The first entry that is not unmistakable: zone ids, leading zeros and prefixes out of range are refused.
     pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidAllowlist> {
+        let entries: Vec<&str> = entries.into_iter().collect();
+        // An empty variable in somebody's script must not open a key to the world.
+        if entries.iter().any(|entry| entry.split(',').all(|text| text.trim().is_empty())) {
+            return Err(InvalidAllowlist::Entry(String::new()));
+        }
         let texts =
-            entries.into_iter().flat_map(|entry| entry.split(',')).map(str::trim).filter(|t| !t.is_empty());
+            entries.iter().flat_map(|entry| entry.split(',')).map(str::trim).filter(|t| !t.is_empty());
         let mut networks = Vec::new();
         for text in texts {
             let network = parse_network(text)
@@ -146,6 +151,9 @@ mod tests {
     #[test]
     fn entries_that_could_mean_two_things_are_refused() {
         for entry in [
+            "",
+            " ",
+            ",",
             "010.0.0.1",
             "1.2.3.4/33",
             "::1/129",

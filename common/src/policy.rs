@@ -35,6 +35,8 @@ pub struct KeyPolicy {
     pub expires_at: Option<Timestamp>,
     /// Switched on.
     pub is_enabled: bool,
+    /// Deleted for good; still known, so that its owner is told so.
+    pub is_deleted: bool,
 }
 
 /// What an edge knows of a customer.
@@ -124,6 +126,9 @@ pub fn evaluate(facts: Facts<'_>, now: Timestamp) -> Result<(), Denied> {
     if !owner_fits(facts.owner, key) {
         return Err(Denied::Unknown);
     }
+    if key.is_deleted {
+        return Err(Denied::Deleted);
+    }
     if !key.is_enabled {
         return Err(Denied::Disabled);
     }
@@ -204,6 +209,7 @@ mod tests {
             channels: vec![],
             expires_at: None,
             is_enabled: true,
+            is_deleted: false,
         }
     }
 

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::Response;
 use common::problem::{Code, Format, Problem};
 use common::time::Timestamp;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -142,6 +142,8 @@ fn respond(status: StatusCode, content_type: HeaderValue, body: Vec<u8>, request
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CONTENT_LENGTH, length);
+    // Answers tell secrets and who has which rights: nobody may keep them.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(id) = HeaderValue::from_str(request_id)
         && !request_id.is_empty()
     {

@@ -15,11 +15,16 @@ use crate::app::Edge;
 use crate::deliver::body::Body;
 use crate::error::{Caller, Refusal};
 
-/// Answers until `stop`.
-pub async fn run(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken) {
+/// Answers until `drained`; from `stop` on, that this edge is not ready any more.
+pub async fn run(
+    listener: TcpListener,
+    edge: Arc<Edge>,
+    stop: CancellationToken,
+    drained: CancellationToken,
+) {
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
+            () = drained.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         let Ok((socket, _)) = accepted else { continue };

@@ -70,16 +70,19 @@ pub struct Prepared {
     listener: Listener,
     running: Running,
     stop: CancellationToken,
+    /// Cancelled when the last request has ended: the operator can look on until then.
+    drained: CancellationToken,
 }
 
 impl Prepared {
     /// Begins to answer. Who connected meanwhile is answered now.
     pub fn open(self) -> Running {
-        let Self { edge, listener, running, stop, .. } = self;
+        let Self { edge, listener, running, stop, drained, .. } = self;
         running.tasks.spawn(async move {
             if let Err(error) = listener.run(edge, stop).await {
                 tracing::error!(%error, "the listener ended");
             }
+            drained.cancel();
         });
         running.tasks.close();
         running
@@ -159,13 +162,14 @@ pub async fn prepare(
     let edge = Arc::new(build(&config, &replica, &keyring, &catalog, clock)?);
     let address = listener.address().map_err(other)?;
     let tasks = TaskTracker::new();
-    let admin_address = start_admin(&config, &edge, &tasks, &stop).await?;
+    let drained = CancellationToken::new();
+    let admin_address = start_admin(&config, &edge, &tasks, (&stop, &drained)).await?;
     let observer = Arc::new(Copies { keyring, catalog });
     let follower = Follower { replica: replica.clone(), feed, keys: config.snapshot_keys, observer };
     tasks.spawn(follower.run(stop.clone()));
     tasks.spawn(sweep(edge.clone(), stop.clone()));
     let running = Running { address, admin_address, replica: replica.clone(), tasks };
-    Ok(Prepared { replica, edge, listener, running, stop })
+    Ok(Prepared { replica, edge, listener, running, stop, drained })
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -176,12 +180,12 @@ async fn start_admin(
     config: &Config,
     edge: &Arc<Edge>,
     tasks: &TaskTracker,
-    stop: &CancellationToken,
+    (stop, drained): (&CancellationToken, &CancellationToken),
 ) -> Result<Option<SocketAddr>, StartError> {
     let Some(address) = config.admin_listen else { return Ok(None) };
     let listener = bind(address).await?;
     let bound = listener.local_addr().map_err(other)?;
-    tasks.spawn(admin::run(listener, edge.clone(), stop.clone()));
+    tasks.spawn(admin::run(listener, edge.clone(), stop.clone(), drained.clone()));
     Ok(Some(bound))
 }
 

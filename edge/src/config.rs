@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use common::bus::redis::RedisBus;
 use common::mac::SHORTEST_SECRET;
 use common::network::is_loopback;
 use common::runtime::settings::{Mistakes, Settings, parse_directory_url, parse_listen, parse_public_url};
@@ -141,9 +142,11 @@ fn read(settings: &mut Settings) -> Option<Config> {
     let staleness = read_staleness(settings);
     let drain = settings.defaulted("drain_seconds", "30", |text| parse_number(text, 0, 86_400));
     refuse_unsupported(settings);
-    if bus.is_none() {
-        settings
-            .mistake("TIDEGATE_BUS (bus) is missing: where changes come from, like redis://127.0.0.1:6379");
+    match bus.as_ref().map(|url| RedisBus::new(url.expose())) {
+        None => settings
+            .mistake("TIDEGATE_BUS (bus) is missing: where changes come from, like redis://127.0.0.1:6379"),
+        Some(Err(says)) => settings.mistake(format!("TIDEGATE_BUS (bus) {says}")),
+        Some(Ok(_)) => {}
     }
     if let (Some(address), None) = (listen.filter(|l| !is_loopback(l.ip())), &public_url) {
         settings.mistake(format!(
@@ -189,8 +192,8 @@ fn read_edge_secrets(settings: &mut Settings) -> Vec<Secret> {
 }
 
 fn read_tls(settings: &mut Settings) -> Option<(PathBuf, PathBuf)> {
-    let certificate = settings.optional("tls_cert", parse_directory);
-    let key = settings.optional("tls_key", parse_directory);
+    let certificate = settings.optional("tls_cert", parse_readable);
+    let key = settings.optional("tls_key", parse_readable);
     if certificate.is_some() != key.is_some() {
         settings.mistake("TIDEGATE_TLS_CERT and TIDEGATE_TLS_KEY belong together: set both or none");
     }
@@ -217,6 +220,10 @@ fn refuse_unsupported(settings: &mut Settings) {
 
 fn parse_directory(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("must be a path".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn parse_readable(text: &str) -> Result<PathBuf, String> {
+    std::fs::File::open(text).map(|_| PathBuf::from(text)).map_err(|e| format!("cannot read {text}: {e}"))
 }
 
 fn parse_name(text: &str) -> Result<String, String> {

@@ -91,7 +91,7 @@ impl Edge {
     /// The bytes behind a signed URL, as its key would get them now.
     async fn download_linked(&self, ask: &Ask) -> Answer {
         let link = Link::open(ask.params.get(0), &self.link_keys, ask.arrival.at)?;
-        let permit = self.gate.admit_link(&link.key, ask)?;
+        let permit = self.gate.admit_link(&link.holder, ask)?;
         let selected = self.catalog.select(&permit, &Wanted::of_link(&link), link.channel.as_deref())?;
         self.deliver(ask, &selected.object).await
     }

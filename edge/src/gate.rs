@@ -12,7 +12,6 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::id::KeyId;
 use common::key::{Kind, Owner, Presented};
 use common::policy::{self, Denied, Facts};
 use common::routes::{Credential, Route};
@@ -20,7 +19,7 @@ use common::scope::Scope;
 use common::wire::address::Address;
 
 use crate::error::{Failure, Refusal};
-use crate::keyring::{KeyEntry, Keyring};
+use crate::keyring::{Holder, KeyEntry, Keyring};
 use crate::replica::SharedReplica;
 use crate::request::{Arrival, Ask};
 use budget::{Budgets, Standing};
@@ -92,9 +91,13 @@ impl Gate {
     ///
     /// # Errors
     /// As that key would be answered.
-    pub fn admit_link(&self, key: &KeyId, ask: &Ask) -> Result<Permit, Failure> {
+    pub fn admit_link(&self, holder: &Holder, ask: &Ask) -> Result<Permit, Failure> {
         self.check_ready(ask.arrival)?;
-        let entry = self.keyring.find_by_id(key)?.ok_or(Refusal::Denied(Denied::Deleted))?;
+        let entry = self.keyring.find_by_id(&holder.key)?.ok_or(Refusal::Denied(Denied::Unknown))?;
+        if entry.holder() != *holder {
+            // A new secret took the place of the one that the link was lent by.
+            return Err(Refusal::Denied(Denied::Unknown).into());
+        }
         let owner = Owner::Tenant(entry.policy.tenant);
         self.judge(&entry, owner, ask.arrival)?;
         let permit = Permit::new(entry)?;

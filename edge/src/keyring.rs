@@ -22,6 +22,7 @@ use common::wire::address::Address;
 use common::wire::v1::Record;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
+use serde::{Deserialize, Serialize};
 
 use crate::replica::{Changed, ReplicaFault, SharedReplica};
 use cells::Cells;
@@ -50,10 +51,30 @@ pub type Cell<T> = Arc<ArcSwapOption<T>>;
 pub struct KeyEntry {
     /// The key itself.
     pub policy: KeyPolicy,
+    /// What is kept of its secret.
+    pub digest: Digest,
     /// Its tenant; empty when unknown.
     pub tenant: Cell<TenantFacts>,
     /// Its customer, for a customer's key; empty when unknown.
     pub customer: Option<Cell<CustomerPolicy>>,
+}
+
+/// A key and which of its secrets: what a link is lent by, so that a new secret ends the links of the old one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Holder {
+    /// The key.
+    #[serde(rename = "k")]
+    pub key: KeyId,
+    /// The first 64 bits of the secret's digest, in hexadecimal: enough to tell two secrets apart, no help to guess one.
+    #[serde(rename = "g")]
+    pub generation: String,
+}
+
+impl KeyEntry {
+    /// This key with the secret that it has now.
+    pub fn holder(&self) -> Holder {
+        Holder { key: self.policy.id.clone(), generation: self.digest.to_string()[..16].to_owned() }
+    }
 }
 
 /// The hot keys of an edge.
@@ -168,7 +189,7 @@ impl Keyring {
         });
         #[cfg(test)]
         crate::replica::tests::race::hesitate();
-        Ok(Some(Arc::new(KeyEntry { policy, tenant, customer })))
+        Ok(Some(Arc::new(KeyEntry { policy, digest: of, tenant, customer })))
     }
 
     /// Absent or unreadable are the same here: not known to be alive.

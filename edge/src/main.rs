@@ -12,7 +12,7 @@ use common::runtime::{EXIT_FAILED, EXIT_OK, EXIT_SETTINGS, lifecycle};
 use edge::config::Config;
 
 #[derive(Parser)]
-#[command(version, about = "Tidegate edge: checks keys and streams binaries")]
+#[command(name = "tidegate-edge", version, about = "Tidegate edge: checks keys and streams binaries")]
 struct Arguments {
     /// Settings as TOML; TIDEGATE_… variables of the environment win over it
     #[arg(long, value_name = "FILE")]

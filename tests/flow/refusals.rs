@@ -62,7 +62,7 @@ fn what_keys_lose(now: &System) -> Vec<Case> {
                 None,
             )
         },
-        case("deleted", told(401, UNAUTHORIZED, "key_unknown"), Step::DeleteKey, None),
+        case("deleted", told(401, UNAUTHORIZED, "key_deleted"), Step::DeleteKey, None),
         case("regenerated", told(401, UNAUTHORIZED, "key_unknown"), Step::Regenerate, None),
         case(
             "customer inactive",

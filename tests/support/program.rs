@@ -89,7 +89,7 @@ impl Program {
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.launch.name);
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
-        let spawned = self.launch.command().stdout(Stdio::null()).stderr(log).spawn();
+        let spawned = self.launch.command().stdout(log.try_clone().unwrap()).stderr(log).spawn();
         self.child = Some(spawned.unwrap());
     }
 
@@ -106,6 +106,11 @@ impl Program {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
+    }
+
+    /// Asks it to end, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.signal(libc::SIGINT);
     }
 
     /// Asks it to end.
@@ -147,7 +152,7 @@ impl Program {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
-    /// Everything that it has logged, over all its starts.
+    /// Everything that it has printed and logged, over all its starts.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

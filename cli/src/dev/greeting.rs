@@ -12,8 +12,8 @@ pub(super) struct Facts<'a> {
     pub(super) address: SocketAddr,
     pub(super) data: &'a Path,
     pub(super) first_admin_key: Option<&'a Secret>,
-    /// The key was brought along in the environment, so no file holds it.
-    pub(super) brought_key: bool,
+    /// Whether the key in the environment, if there is one, is this system's.
+    pub(super) admin_key_fits: Option<bool>,
     pub(super) sample: &'a Sample,
 }
 
@@ -27,11 +27,7 @@ fn render(facts: &Facts<'_>) -> String {
     let base = format!("http://{}", facts.address);
     let auth = format!("-H 'Authorization: Bearer {}'", facts.sample.key.expose());
     let file = format!("{base}/v1/download/{APPLICATION}/{VERSION}/{FILE}");
-    let (admin_text, admin_from) = if facts.brought_key {
-        ("Admin key: yours, from TIDEGATE_ADMIN_KEY".to_owned(), "$TIDEGATE_ADMIN_KEY".to_owned())
-    } else {
-        (tell_admin_key(facts), format!("$(cat '{}')", facts.data.join("admin.key").display()))
-    };
+    let (admin_text, admin_from) = tell_admin_key(facts);
     let checksum = match &facts.sample.checksum {
         Some(checksum) => format!("\n  # SHA-256 {checksum}"),
         None => String::new(),
@@ -65,10 +61,31 @@ The sample is this program itself, shipped to a sample customer. In another term
     )
 }
 
-fn tell_admin_key(facts: &Facts<'_>) -> String {
+/// What is said of the admin key, and how a shell line gets it.
+fn tell_admin_key(facts: &Facts<'_>) -> (String, String) {
     let file = facts.data.join("admin.key");
-    match facts.first_admin_key {
-        Some(key) => format!("Admin key (shown once; also in {}):\n\n  {}", file.display(), key.expose()),
-        None => format!("Admin key: in {}", file.display()),
+    let from_file = format!("$(cat {})", quoted(&file));
+    match (facts.first_admin_key, facts.admin_key_fits) {
+        (Some(key), _) => {
+            let text = format!("Admin key (shown once; also in {}):\n\n  {}", file.display(), key.expose());
+            (text, from_file)
+        }
+        (None, Some(true)) => {
+            ("Admin key: yours, from TIDEGATE_ADMIN_KEY".to_owned(), "$TIDEGATE_ADMIN_KEY".to_owned())
+        }
+        (None, fits) => {
+            let text = if file.exists() {
+                format!("Admin key: in {}", file.display())
+            } else {
+                "Admin key: the one that this directory was made with".to_owned()
+            };
+            let note = "\n(TIDEGATE_ADMIN_KEY is another one: it counts only when the directory is new)";
+            (format!("{text}{}", if fits == Some(false) { note } else { "" }), from_file)
+        }
     }
+}
+
+/// For a POSIX shell, whatever the path holds.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
 }

@@ -1,7 +1,7 @@
 //! The sample: this very executable as an application, with a customer and a key, published through the API as any
 //! vendor would.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::proof::SEQUENCE_HEADER;
@@ -26,6 +26,11 @@ pub(crate) enum SampleError {
     /// A file.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// Nobody to publish as.
+    #[error(
+        "{0} is missing: set TIDEGATE_ADMIN_KEY to the admin key of this directory, or begin anew with another --data"
+    )]
+    NoAdminKey(PathBuf),
     /// The way to the control plane.
     #[error("{0}")]
     Http(#[from] reqwest::Error),
@@ -47,6 +52,8 @@ pub(super) struct Sample {
     pub(super) checksum: Option<String>,
     /// The last write that this start made; `None` when everything was there.
     pub(super) position: Option<Position>,
+    /// Whether the admin key that was brought along, if one was, is this system's.
+    pub(super) admin_key_fits: Option<bool>,
 }
 
 /// Publishes what is not there yet. Without an admin key (its owner may have removed the file) what is there serves.
@@ -55,17 +62,21 @@ pub(super) async fn publish(
     data: &Path,
     admin_key: Option<&Secret>,
 ) -> Result<Sample, SampleError> {
+    let base = format!("http://{}", desk.address);
+    let admin_key_fits = match admin_key {
+        Some(key) => Some(Vendor::new(base.clone(), key.clone())?.is_known().await?),
+        None => None,
+    };
     let key_file = data.join(KEY_FILE);
     if let Ok(key) = tokio::fs::read_to_string(&key_file).await {
-        return Ok(Sample { key: Secret::new(key.trim().to_owned()), checksum: None, position: None });
+        let key = Secret::new(key.trim().to_owned());
+        return Ok(Sample { key, checksum: None, position: None, admin_key_fits });
     }
-    let admin = match (&desk.first_admin_key, admin_key) {
+    let admin = match (&desk.first_admin_key, admin_key.filter(|_| admin_key_fits == Some(true))) {
         (Some(key), _) | (None, Some(key)) => key.clone(),
-        (None, None) => {
-            Secret::new(tokio::fs::read_to_string(data.join("admin.key")).await?.trim().to_owned())
-        }
+        (None, None) => read_admin_key(data).await?,
     };
-    let mut vendor = Vendor::new(format!("http://{}", desk.address), admin)?;
+    let mut vendor = Vendor::new(base, admin)?;
     let application = json!({
         "applicationId": APPLICATION,
         "name": "Tidegate",
@@ -83,7 +94,13 @@ pub(super) async fn publish(
     let key = Secret::new(made["apiKey"].as_str().unwrap_or_default().to_owned());
     // Last, because it says that all the rest is done.
     control_plane::app::write_secret(&key_file, &key)?;
-    Ok(Sample { key, checksum, position: vendor.position })
+    Ok(Sample { key, checksum, position: vendor.position, admin_key_fits })
+}
+
+async fn read_admin_key(data: &Path) -> Result<Secret, SampleError> {
+    let file = data.join("admin.key");
+    let text = tokio::fs::read_to_string(&file).await.map_err(|_| SampleError::NoAdminKey(file))?;
+    Ok(Secret::new(text.trim().to_owned()))
 }
 
 /// Through the large upload, as it is larger than a direct one may be. `None` when it was there.
@@ -124,6 +141,15 @@ impl Vendor {
             reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(120));
         let client = client.build()?;
         Ok(Self { client, base, key, position: None })
+    }
+
+    /// Whether this system knows the key.
+    async fn is_known(&mut self) -> Result<bool, SampleError> {
+        match self.send(reqwest::Method::GET, "/v1/applications?limit=1", Value::Null).await {
+            Ok(_) => Ok(true),
+            Err(SampleError::Refused { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// `None` when it is there already (409): an earlier start made it.

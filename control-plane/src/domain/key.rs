@@ -114,6 +114,7 @@ pub(super) fn blank(kind: Kind, customer: Option<CustomerId>, context: &Context,
         channels: vec![],
         expires_at: None,
         is_enabled: true,
+        is_deleted: false,
     };
     Key {
         policy,
@@ -195,9 +196,7 @@ fn may_be_given(key: &Key, context: &Context) -> Result<(), Refusal> {
 fn within_reach(existing: Option<Key>, id: &KeyId, context: &Context) -> Result<Key, Refusal> {
     let living = existing.filter(|key| key.deleted_at.is_none() && key.policy.tenant == context.tenant);
     let key = living.ok_or_else(|| Refusal::UnknownKey(id.clone()))?;
-    if key.policy.kind == Kind::Admin {
-        may_be_given(&key, context)?;
-    }
+    may_be_given(&key, context)?;
     Ok(key)
 }
 

@@ -1,6 +1,6 @@
 //! From the truth to the wire: what edges are told of a record. Pure.
 
-use common::policy::TenantPolicy;
+use common::policy::{KeyPolicy, TenantPolicy};
 use common::wire::Unreadable;
 use common::wire::v1::{Entry, Record};
 
@@ -25,10 +25,11 @@ pub(super) fn record(noun: &Noun) -> Option<Record> {
             Some(_) => None,
         },
         Noun::Version(version) => Some(Record::Version(version.facts.clone())),
-        Noun::Key(key) => match key.deleted_at {
-            None => Some(Record::Key(key.policy.clone(), key.digest)),
-            Some(_) => None,
-        },
+        // Deleted keys stay known, so that edges can tell their owners from who guesses.
+        Noun::Key(key) => {
+            let policy = KeyPolicy { is_deleted: key.deleted_at.is_some(), ..key.policy.clone() };
+            Some(Record::Key(policy, key.digest))
+        }
         Noun::Upload(_) => None,
     }
 }

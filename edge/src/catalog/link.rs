@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use common::id::{ApplicationId, FileId, KeyId, VersionName};
+use common::id::{ApplicationId, FileId, VersionName};
 use common::mac::MacKeys;
 use common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
+use crate::keyring::Holder;
 
 /// How long a download URL works.
 pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
@@ -16,8 +17,8 @@ pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Link {
     /// Whose right it is: the link dies with it.
-    #[serde(rename = "k")]
-    pub key: KeyId,
+    #[serde(flatten)]
+    pub holder: Holder,
     /// Of which application.
     #[serde(rename = "a")]
     pub application: ApplicationId,
@@ -38,14 +39,14 @@ pub struct Link {
 impl Link {
     /// A link that ends [`LIFETIME`] after `now`.
     pub fn new(
-        key: KeyId,
+        holder: Holder,
         file: (ApplicationId, VersionName, FileId),
         channel: Option<&str>,
         now: Timestamp,
     ) -> Self {
         let (application, version, file) = file;
         let expires = now.plus(LIFETIME).millis();
-        Self { key, application, version, file, channel: channel.map(str::to_owned), expires }
+        Self { holder, application, version, file, channel: channel.map(str::to_owned), expires }
     }
 
     /// When it ends.
@@ -80,7 +81,8 @@ mod tests {
         let keys = MacKeys::derive(&[Secret::new("s".to_owned())], Purpose::Link);
         let file = ("my-app".parse().unwrap(), "1.0.0".parse().unwrap(), "file_1".parse().unwrap());
         let now = Timestamp::from_millis(1_000_000);
-        let link = Link::new("key_1".parse().unwrap(), file, None, now);
+        let holder = Holder { key: "key_1".parse().unwrap(), generation: "0123".to_owned() };
+        let link = Link::new(holder, file, None, now);
         let text = link.seal(&keys).unwrap();
         assert_eq!(Link::open(&text, &keys, now), Ok(link));
         assert_eq!(Link::open(&text, &keys, now.plus(LIFETIME)), Err(Refusal::LinkExpired));

@@ -108,12 +108,14 @@ impl Catalog {
     pub fn list_files(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listing, Failure> {
         let view = self.view(permit, &application_id(ask.params.get(0))?)?;
         let version = self.version(permit, &view, &version_wanted(ask.params.get(1))?, ask.channel())?;
+        let (cut, pagination) = Page::parse_optional(&ask.query()?)?.cut(&version.files);
         let data = FilesShape {
             application_id: &view.application.id,
             version: &version.name,
-            files: version.files.iter().map(FileShape::new).collect(),
+            files: cut.iter().map(FileShape::new).collect(),
+            pagination: PageShape { has_more: pagination.has_next },
         };
-        Ok(render_success(&data, None, request_id)?)
+        Ok(render_success(&data, Some(pagination), request_id)?)
     }
 
     /// `GET /v1/downloads/url`: a link that needs no header, on `base`.
@@ -129,7 +131,7 @@ impl Catalog {
     ) -> Result<Listing, Failure> {
         let selected = self.select(permit, &Wanted::parse(ask)?, ask.channel())?;
         let file = (selected.view.application.id.clone(), selected.version, selected.file);
-        let link = Link::new(permit.key().id.clone(), file, ask.channel(), ask.arrival.at);
+        let link = Link::new(permit.holder(), file, ask.channel(), ask.arrival.at);
         let sealed = link.seal(issuer.keys).ok_or(Refusal::NotReady)?;
         let name = utf8_percent_encode(&selected.object.file_name, SEGMENT);
         let url = format!("{}/v1/d/{sealed}/{name}", issuer.base);

@@ -133,6 +133,7 @@ pub(super) struct FilesShape<'a> {
     pub(super) application_id: &'a ApplicationId,
     pub(super) version: &'a VersionName,
     pub(super) files: Vec<FileShape<'a>>,
+    pub(super) pagination: PageShape,
 }
 
 #[derive(Serialize)]

@@ -10,7 +10,7 @@ use common::tier::Tier;
 
 use super::budget::Standing;
 use crate::error::Refusal;
-use crate::keyring::{KeyEntry, TenantFacts};
+use crate::keyring::{Holder, KeyEntry, TenantFacts};
 
 /// Proof that a key was admitted, with what it was admitted as: one consistent view for the whole request.
 #[derive(Debug)]
@@ -35,6 +35,11 @@ impl Permit {
     /// The key that was admitted.
     pub fn key(&self) -> &KeyPolicy {
         &self.entry.policy
+    }
+
+    /// What links are lent by.
+    pub fn holder(&self) -> Holder {
+        self.entry.holder()
     }
 
     /// Its customer.

@@ -44,6 +44,8 @@ pub(super) async fn serve(site: &Site, socket: TcpStream, peer: SocketAddr) {
     // Answers are written whole: waiting for more would only delay their last packet.
     let _ = socket.set_nodelay(true);
     match &site.tls {
+        // hyper waits for ever for the first byte, by which it tells HTTP/1.1 from HTTP/2.
+        None if tokio::time::timeout(HEAD_WITHIN, socket.readable()).await.is_err() => {}
         None => requests(site, socket, peer).await,
         Some(acceptor) => {
             // Both failures are the client's: it left, or it does not speak TLS.

@@ -121,21 +121,23 @@ impl Follower {
     async fn follow(&self, pause: &mut Duration, away: &mut bool) -> Result<(), Broken> {
         let mut memory = Memory::at(self.replica.position());
         loop {
-            let head = self.head().await?;
-            let mine = self.replica.position();
-            if mine.epoch < head.epoch || mine.epoch == 0 {
-                self.rebuild(&head).await?;
-                memory = Memory::at(head.position());
-            }
-            let mine = self.replica.position();
-            if mine.epoch == head.epoch && mine >= head.position() {
-                // Only then: a head that this replica does not keep up with does not make it any fresher.
-                self.replica.note_head(head.issued_at)?;
+            let head = self.readable_head().await?;
+            if let Some(head) = &head {
+                let mine = self.replica.position();
+                if mine.epoch < head.epoch || mine.epoch == 0 {
+                    self.rebuild(head).await?;
+                    memory = Memory::at(head.position());
+                }
+                let mine = self.replica.position();
+                if mine.epoch == head.epoch && mine >= head.position() {
+                    // Only then: a head that this replica does not keep up with does not make it any fresher.
+                    self.replica.note_head(head.issued_at)?;
+                }
             }
             let news = self.feed.news(memory.cursor, WAIT).await?;
             let quiet = news.is_empty();
             self.take(&mut memory, news)?;
-            let behind = self.replica.position() < head.position();
+            let behind = head.is_some_and(|head| self.replica.position() < head.position());
             if memory.gap || (behind && quiet) {
                 self.catch_up(&mut memory).await?;
             }
@@ -157,6 +159,18 @@ impl Follower {
             *memory = Memory::at(self.replica.position());
         }
         Ok(())
+    }
+
+    /// The head, or none when what lies there is nobody's of ours: an edge that has a replica goes on with the log then,
+    /// for denials above all.
+    async fn readable_head(&self) -> Result<Option<Head>, Broken> {
+        match self.head().await {
+            Err(Broken::Bus(BusError::Unreadable(error))) if self.replica.is_usable() => {
+                tracing::debug!(%error, "the head is not ours");
+                Ok(None)
+            }
+            head => head.map(Some),
+        }
     }
 
     async fn head(&self) -> Result<Head, Broken> {

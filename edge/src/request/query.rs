@@ -18,7 +18,8 @@ impl Query {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             if pairs.iter().any(|(there, _)| *there == name) {
-                return Err(Refusal::BadParameter("query", "names a parameter twice".to_owned()));
+                let name: String = name.chars().take(64).collect();
+                return Err(Refusal::BadParameter("query", format!("names {name} twice")));
             }
             if pairs.len() == MOST {
                 return Err(Refusal::BadParameter("query", format!("has more than {MOST} parameters")));

@@ -330,6 +330,8 @@ struct KeyForm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
     is_enabled: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_deleted: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     requires: Vec<String>,
 }
@@ -347,7 +349,9 @@ impl KeyForm {
             applications: key.applications.clone(),
             channels: key.channels.clone(),
             expires_at: key.expires_at,
-            is_enabled: key.is_enabled,
+            // A reader that does not know of deletion must not find it switched on.
+            is_enabled: key.is_enabled && !key.is_deleted,
+            is_deleted: key.is_deleted,
             requires: vec![],
         }
     }
@@ -370,6 +374,7 @@ impl KeyForm {
             channels: self.channels,
             expires_at: self.expires_at,
             is_enabled: self.is_enabled,
+            is_deleted: self.is_deleted,
         };
         Ok((policy, self.sha256))
     }

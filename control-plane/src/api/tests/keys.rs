@@ -64,8 +64,10 @@ async fn nobody_hands_on_what_he_does_not_have() {
     let house = House::open().await;
     let limited = house.key(json!({"scopes": ["keys:read", "keys:write"]})).await;
     let ask = async |body: Value| house.ask_as(&limited, "POST", PATH, body).await;
-    assert_eq!(ask(json!({"preset": "full"})).await.verdict(), (403, "scopes_not_owned"));
-    assert_eq!(ask(json!({"scopes": ["keys:read"]})).await.status, 201);
+    assert_eq!(ask(json!({"kind": "admin", "preset": "full"})).await.verdict(), (403, "scopes_not_owned"));
+    assert_eq!(ask(json!({"kind": "admin", "scopes": ["keys:read"]})).await.status, 201);
+    // A mistyped customerId must not make an admin's key.
+    assert_eq!(ask(json!({"customerID": "c1"})).await.verdict(), (400, "invalid_fields"));
 }
 
 #[tokio::test]

@@ -146,8 +146,13 @@ impl Create {
             "customer" => Ok(Kind::Customer),
             _ => Err("must be admin or customer"),
         });
-        let kind = named.unwrap_or(if customer_id.is_some() { Kind::Customer } else { Kind::Admin });
+        // With a customer it can only be the customer's; without one, a mistyped customerId must not make an admin.
+        if named.is_none() && customer_id.is_none() {
+            faults.note("kind", "is required: admin, or customer with a customerId");
+        }
+        let kind = named.unwrap_or(Kind::Customer);
         match (kind, &customer_id) {
+            (Kind::Customer, None) if named.is_none() => {}
             (Kind::Customer, None) => faults.note("customerId", "is required for a customer's key"),
             (Kind::Admin, Some(_)) => faults.note("customerId", "must be absent for an admin's key"),
             (Kind::Customer, Some(_)) | (Kind::Admin, None) => {}

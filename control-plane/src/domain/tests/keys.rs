@@ -133,6 +133,10 @@ fn a_key_that_is_narrowed_to_applications_makes_none_that_is_wider() {
     assert_eq!(of_admin(Fields::default(), &narrowed).map(|_| ()), refused);
     let wide = of_admin(Fields::default(), &context()).unwrap().key;
     assert_eq!(key::delete(&wide.policy.id.clone(), Some(wide), &narrowed).map(|_| ()), refused);
+    let customers = of_customer(Fields::default()).unwrap().key;
+    let (id, taken) = (customers.policy.id.clone(), Some(customers));
+    assert_eq!(key::regenerate(&id, taken.clone(), &narrowed, &mut rng()).map(|_| ()), refused);
+    assert_eq!(key::delete(&id, taken, &narrowed).map(|_| ()), refused);
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub(super) fn key(row: &SqliteRow) -> Result<Key, StoreFault> {
         channels: fields.list("channels")?,
         expires_at: fields.time_optional("expires_at")?,
         is_enabled: fields.get("is_enabled")?,
+        is_deleted: false,
     };
     Ok(Key {
         policy,

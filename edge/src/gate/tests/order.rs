@@ -1,6 +1,5 @@
 //! Who is refused why, cheapest reason first, each before all that come after it.
 
-use common::id::KeyId;
 use common::key::Kind;
 use common::limit::RequestsPerMinute;
 use common::network::Allowlist;
@@ -11,8 +10,9 @@ use common::wire::address::Address;
 
 use super::{HERE, House, NOW, SERVE, arrival, ask_of, listing, reason, text};
 use crate::gate::Staleness;
+use crate::keyring::Holder;
 use crate::replica::tests::world::{
-    Row, World, customer, customer_at, gone, key_at, key_row, secret, tenant, tenant_id,
+    Row, World, customer, customer_at, digest, gone, key_at, key_row, secret, tenant, tenant_id,
 };
 
 /// What can be wrong at once; each alone leads to the reason beside it.
@@ -120,7 +120,7 @@ fn denials_refuse_before_any_record_changes() {
         assert_eq!(reason(house.admit(&listing(&text(1)))), "admitted");
         house.world.deny(std::slice::from_ref(&address));
         assert_eq!(reason(house.admit(&listing(&text(1)))), expected, "{address}");
-        let link = house.gate.admit_link(&"key_1".parse().unwrap(), &listing(""));
+        let link = house.gate.admit_link(&holder(1), &listing(""));
         assert_eq!(reason(link), expected, "{address}");
     }
 }
@@ -202,7 +202,7 @@ fn an_edge_without_a_snapshot_admits_nobody_and_a_stale_one_as_its_policy_says()
         let house = House::of(World::furnished(&[]), Staleness { most, denies });
         house.world.fresh_at(Timestamp::from_millis(issued));
         assert_eq!(reason(house.admit(&listing(&text(1)))), expected, "{issued} {denies}");
-        let link = house.gate.admit_link(&"key_1".parse().unwrap(), &listing(""));
+        let link = house.gate.admit_link(&holder(1), &listing(""));
         assert_eq!(reason(link), expected, "{issued} {denies}");
     }
     let directory = tempfile::tempdir().unwrap();
@@ -212,12 +212,16 @@ fn an_edge_without_a_snapshot_admits_nobody_and_a_stale_one_as_its_policy_says()
     assert_eq!(reason(gate.admit(&listing(&text(1)))), "edge_not_ready", "not 401: it does not know");
 }
 
+/// Who a link was issued to: `key_1` with the secret of that seed.
+fn holder(seed: u64) -> Holder {
+    Holder { key: "key_1".parse().unwrap(), generation: digest(seed).to_string()[..16].to_owned() }
+}
+
 #[test]
 fn a_link_is_admitted_as_its_key_would_be_but_for_the_minute() {
-    let key: KeyId = "key_1".parse().unwrap();
     let link = |house: &House, address: &str| {
         let ask = ask_of("GET", "/v1/d/x/y", "", arrival(address, 0));
-        reason(house.gate.admit_link(&key, &ask))
+        reason(house.gate.admit_link(&holder(1), &ask))
     };
     let limited = |k: &mut KeyPolicy| k.rate_limit = RequestsPerMinute::new(1);
     let house = House::of(World::furnished(&[key_row("key_1", 1, limited)]), SERVE);
@@ -226,12 +230,14 @@ fn a_link_is_admitted_as_its_key_would_be_but_for_the_minute() {
     for _ in 0..5 {
         assert_eq!(link(&house, HERE), "admitted");
     }
-    let changes: [(Row, &str); 5] = [
+    let changes: [(Row, &str); 7] = [
         (key_row("key_1", 1, |k| k.is_enabled = false), "key_disabled"),
         (key_row("key_1", 1, |k| k.expires_at = Some(Timestamp::from_millis(NOW))), "key_expired"),
         (key_row("key_1", 1, |k| k.allowlist = Allowlist::parse(["10.0.0.0/8"]).unwrap()), "ip_not_allowed"),
         (key_row("key_1", 1, |k| k.scopes = Scopes::preset("publisher").unwrap()), "scope_missing"),
-        (gone(key_at("key_1")), "key_deleted"),
+        (key_row("key_1", 1, |k| k.is_deleted = true), "key_deleted"),
+        (key_row("key_1", 99, |_| ()), "key_unknown"),
+        (gone(key_at("key_1")), "key_unknown"),
     ];
     for (row, expected) in changes {
         let mut house = House::of(World::furnished(&[]), SERVE);

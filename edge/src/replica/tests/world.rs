@@ -89,6 +89,7 @@ pub(crate) fn key_row(id: &str, seed: u64, change: impl FnOnce(&mut KeyPolicy)) 
         channels: vec![],
         expires_at: None,
         is_enabled: true,
+        is_deleted: false,
     };
     change(&mut policy);
     (key_at(id), Some(Record::Key(policy, digest(seed))))
