@@ -1,5 +1,7 @@
 //! Rights taken away: when a denial acts, when it ends, and what happens before the position moves.
 
+use bytes::Bytes;
+use common::bus::Outlet as _;
 use common::wire::Position;
 use common::wire::v1::Batch;
 
@@ -46,6 +48,21 @@ async fn denials_last_through_the_telling_of_a_snapshot() {
     let told = edge.told();
     assert_eq!(told.last().unwrap().denied, [key_at("key_1")], "until the caches hold the new truth");
     assert!(!edge.replica.has_denials());
+}
+
+#[tokio::test]
+async fn a_head_of_nobodys_does_not_keep_an_edge_from_denials_and_changes() {
+    let desk = Desk::new();
+    desk.snapshot(1, &[key("key_1", 1), key("key_2", 2)]).await;
+    let edge = Edge::follow(&desk);
+    edge.reaches(1, 1).await;
+    let foreign = Position { epoch: 1, sequence: u64::MAX };
+    desk.bus.put_head(foreign, Bytes::from_static(b"junk of whoever can write to the bus")).await.unwrap();
+    edge.looks(2).await;
+    desk.deny(3, &texts(&["key:key_1"])).await;
+    desk.change(1, 2, &[gone(key_at("key_2"))]).await;
+    edge.reaches(1, 2).await;
+    assert!(edge.replica.is_denied(&key_at("key_1")));
 }
 
 #[tokio::test]
