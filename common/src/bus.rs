@@ -128,3 +128,33 @@ pub trait Outlet: Send + Sync + 'static {
     /// Lets buckets that no head names any more go, after the grace that readers of an old head need.
     async fn release_bucket(&self, name: &Digest) -> Result<(), BusError>;
 }
+
+/// A place in the queue of reports. Opaque: each carrier has its own; the default is before the first.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Mark(pub String);
+
+/// What an edge tells the desk: sealed [`crate::wire::v1::event::Report`]s.
+#[async_trait]
+pub trait Reports: Send + Sync + 'static {
+    /// Lays a report into the queue. Sent again after an error it may lie there twice.
+    async fn send(&self, sealed: Bytes) -> Result<(), BusError>;
+}
+
+/// What the desk reads of it.
+#[async_trait]
+pub trait Inbox: Send + Sync + 'static {
+    /// Reports after `mark`, oldest first, at most `most`; waits up to `wait` for the first.
+    async fn receive(&self, mark: &Mark, most: usize, wait: Duration)
+    -> Result<Vec<(Mark, Bytes)>, BusError>;
+
+    /// Lets go of everything up to `mark`, which is counted.
+    async fn forget(&self, mark: &Mark) -> Result<(), BusError>;
+}
+
+/// What an edge needs of a carrier.
+pub trait EdgeBus: Feed + Reports {}
+impl<T: Feed + Reports> EdgeBus for T {}
+
+/// What the desk needs of a carrier.
+pub trait DeskBus: Outlet + Inbox {}
+impl<T: Outlet + Inbox> DeskBus for T {}

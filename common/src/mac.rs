@@ -23,6 +23,14 @@ pub enum Purpose {
     Forwarding,
     /// Pagination cursors.
     Cursor,
+    /// Share links.
+    Share,
+    /// Session tokens.
+    Session,
+    /// What edges report to the desk.
+    Report,
+    /// URLs of backups.
+    Backup,
 }
 
 impl Purpose {
@@ -32,6 +40,10 @@ impl Purpose {
             Self::Upload => b"tidegate/v1/upload",
             Self::Forwarding => b"tidegate/v1/forwarding",
             Self::Cursor => b"tidegate/v1/cursor",
+            Self::Share => b"tidegate/v1/share",
+            Self::Session => b"tidegate/v1/session",
+            Self::Report => b"tidegate/v1/report",
+            Self::Backup => b"tidegate/v1/backup",
         }
     }
 }

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use common::bus::Outlet;
+use common::bus::DeskBus;
 use common::id::TenantId;
 use common::mac::{MacKeys, Purpose};
 use common::runtime::clock::{Clock, entropy};
@@ -94,7 +94,7 @@ impl From<StoreError> for StartError {
 /// The first thing that is missing or broken.
 pub async fn start(
     config: Config,
-    outlet: Arc<dyn Outlet>,
+    bus: Arc<dyn DeskBus>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<Running, StartError> {
@@ -107,7 +107,7 @@ pub async fn start(
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.database, clock.now()).await?);
     let tenancy = tenancy::first(store.as_ref(), &config, clock.now(), &mut rng).await?;
     let verifying_key = keys.signing.verifying_key();
-    let publisher = Publisher::new(store.clone(), outlet, keys.signing, clock.clone());
+    let publisher = Publisher::new(store.clone(), bus, keys.signing, clock.clone());
     let desk = Arc::new(Desk {
         store,
         blobs,
@@ -179,6 +179,7 @@ async fn run(desk: Arc<Desk>, publisher: Publisher, doors: Doors, stop: Cancella
 #[cfg(test)]
 mod tests {
     use super::*;
+    use common::bus::Outlet;
     use common::bus::local::LocalBus;
     use common::runtime::clock::SystemClock;
     use common::runtime::settings::Settings;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use common::bus::Outlet;
+use common::bus::DeskBus;
 use common::bus::redis::RedisBus;
 use common::runtime::clock::{Clock as _, SystemClock, entropy};
 use common::runtime::lifecycle::stop_on_signals;
@@ -92,8 +92,8 @@ fn print(text: &str) -> Ended {
 async fn serve(config: Config) -> Ended {
     let stop = stop_on_signals()?;
     let url = config.bus.as_ref().ok_or("TIDEGATE_BUS is missing")?;
-    let outlet: Arc<dyn Outlet> = Arc::new(RedisBus::new(url.expose())?);
-    app::start(config, outlet, Arc::new(SystemClock), stop).await?.ended().await;
+    let bus: Arc<dyn DeskBus> = Arc::new(RedisBus::new(url.expose())?);
+    app::start(config, bus, Arc::new(SystemClock), stop).await?.ended().await;
     Ok(())
 }
 

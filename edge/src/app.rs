@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::bus::Feed;
+use common::bus::EdgeBus;
 use common::mac::{MacKeys, Purpose};
 use common::runtime::clock::Clock;
 use tokio::net::TcpListener;
@@ -125,17 +125,17 @@ impl Observer for Copies {
     }
 }
 
-/// Starts an edge that follows `feed`. It answers from its replica at once if it has one, and `stop` drains it.
+/// Starts an edge that follows `bus`. It answers from its replica at once if it has one, and `stop` drains it.
 ///
 /// # Errors
 /// When an address is taken or a directory cannot be used. The feed may be away: that is no error.
 pub async fn start(
     config: Config,
-    feed: Arc<dyn Feed>,
+    bus: Arc<dyn EdgeBus>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<Running, StartError> {
-    Ok(prepare(config, feed, clock, stop).await?.open())
+    Ok(prepare(config, bus, clock, stop).await?.open())
 }
 
 /// Everything of [`start`] but the answering.
@@ -144,7 +144,7 @@ pub async fn start(
 /// As [`start`].
 pub async fn prepare(
     config: Config,
-    feed: Arc<dyn Feed>,
+    bus: Arc<dyn EdgeBus>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<Prepared, StartError> {
@@ -165,7 +165,7 @@ pub async fn prepare(
     let drained = CancellationToken::new();
     let admin_address = start_admin(&config, &edge, &tasks, (&stop, &drained)).await?;
     let observer = Arc::new(Copies { keyring, catalog });
-    let follower = Follower { replica: replica.clone(), feed, keys: config.snapshot_keys, observer };
+    let follower = Follower { replica: replica.clone(), feed: bus, keys: config.snapshot_keys, observer };
     tasks.spawn(follower.run(stop.clone()));
     tasks.spawn(sweep(edge.clone(), stop.clone()));
     let running = Running { address, admin_address, replica: replica.clone(), tasks };

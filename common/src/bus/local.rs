@@ -1,5 +1,7 @@
 //! The bus inside one process: the same snapshot and log, in memory.
 
+mod reports;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,6 +34,7 @@ struct State {
     head: Option<(Position, Bytes)>,
     buckets: HashMap<Digest, Bytes>,
     logs: BTreeMap<u64, Logs>,
+    reports: reports::Queue,
 }
 
 #[derive(Default)]

@@ -4,6 +4,7 @@
 //! Nothing that lies here is needed: all of it can be published again, and all that matters in it is signed.
 
 mod connection;
+mod reports;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -91,6 +91,9 @@ impl<'de> Deserialize<'de> for Address {
 /// The Redis key of the signed head.
 pub const HEAD: &str = "tidegate:v1:head";
 
+/// The Redis key of the stream of edges' reports.
+pub const REPORTS: &str = "tidegate:v1:reports";
+
 /// The Redis key of a bucket's bytes.
 #[must_use]
 pub fn bucket_key(digest: &Digest) -> String {

@@ -4,6 +4,7 @@
 //! understand more says so in `requires`, and a reader that does not must deny its address.
 
 pub mod bucket;
+pub mod event;
 pub mod records;
 
 use std::collections::BTreeMap;

@@ -225,10 +225,10 @@ pub(super) async fn create(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
     let existing = truth.application(context.tenant, &command.id).await?;
     let unknown = truth.missing_customers(context.tenant, &command.customers).await?;
     let decision = application::create(command, existing.as_ref(), unknown, &context)?;
-    let position = desk.commit(truth, decision.change).await?;
     let view =
         ApplicationView { customer_ids: Some(&customer_ids), ..ApplicationView::of(&decision.outcome) };
-    Ok(Answer::created(&view)?.at(position))
+    let answer = Answer::created(&view)?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }
 
 #[derive(Serialize)]
@@ -248,10 +248,10 @@ pub(super) async fn delete(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
     let mut truth = desk.store.write().await?;
     let existing = truth.application(context.tenant, &id).await?;
     let decision = application::delete(&id, existing, &context)?;
-    let position = desk.commit(truth, decision.change).await?;
     let deleted_at = decision.outcome.deleted_at;
     let told = Deleted { message: "Application deleted successfully", application_id: &id, deleted_at };
-    Ok(Answer::done(&told)?.at(position))
+    let answer = Answer::done(&told)?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }
 
 #[derive(Serialize)]
@@ -285,7 +285,6 @@ pub(super) async fn assign(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
         unknown: truth.missing_customers(context.tenant, &named).await?,
     };
     let decision = application::assign(command, facts, &context)?;
-    let position = desk.commit(truth, decision.change).await?;
     let outcome = &decision.outcome;
     let told = Assigned {
         application_id: &id,
@@ -293,5 +292,6 @@ pub(super) async fn assign(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
         added: &outcome.added,
         removed: &outcome.removed,
     };
-    Ok(Answer::done(&told)?.at(position))
+    let answer = Answer::done(&told)?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }

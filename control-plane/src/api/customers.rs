@@ -94,8 +94,8 @@ pub(super) async fn create(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
     };
     let tiers = truth.tiers(context.tenant).await?;
     let decision = customer::create(command, existing.as_ref(), &tiers, &context, &mut desk.rng()?)?;
-    let position = desk.commit(truth, decision.change).await?;
-    Ok(Answer::created(&CustomerView::of(&decision.outcome))?.at(position))
+    let answer = Answer::created(&CustomerView::of(&decision.outcome))?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }
 
 /// `PATCH /v1/management/customers/{customerId}`.
@@ -109,8 +109,8 @@ pub(super) async fn change(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
     let existing = truth.customer(context.tenant, &command.id).await?;
     let tiers = truth.tiers(context.tenant).await?;
     let decision = customer::patch(command, existing, &tiers, &context)?;
-    let position = desk.commit(truth, decision.change).await?;
-    Ok(Answer::done(&CustomerView::of(&decision.outcome))?.at(position))
+    let answer = Answer::done(&CustomerView::of(&decision.outcome))?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }
 
 fn settings(fields: &mut Fields) -> customer::Fields {

@@ -8,6 +8,8 @@ use common::runtime::clock::{Clock, entropy};
 use common::wire::Position;
 use rand::rngs::StdRng;
 
+use crate::api::answer::{Answer, Handled};
+use crate::api::caller::Caller;
 use crate::domain::Change;
 use crate::domain::version::{AddFile, FileFacts};
 use crate::error::Failure;
@@ -34,6 +36,17 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// Writes what a caller's command came to, and gives the answer its place in the history.
+    pub(super) async fn settle(
+        &self,
+        _caller: &Caller,
+        truth: Box<dyn Writing>,
+        change: Change,
+        answer: Answer,
+    ) -> Handled {
+        Ok(answer.at(self.commit(truth, change).await?))
+    }
+
     /// Writes a change, and wakes whoever tells the edges.
     pub(super) async fn commit(&self, truth: Box<dyn Writing>, change: Change) -> Result<Position, Failure> {
         let committed = truth.commit(change).await?;

@@ -72,8 +72,8 @@ pub(super) async fn upload(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
     let mut truth = desk.store.write().await?;
     let facts = desk.file_facts(&mut *truth, context.tenant, &command).await?;
     let decision = version::add_file(command, stored, facts, &context, &mut desk.rng()?)?;
-    let position = desk.commit(truth, decision.change).await?;
-    Ok(Answer::created(&AddedView::of(&decision.outcome))?.at(position))
+    let answer = Answer::created(&AddedView::of(&decision.outcome))?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }
 
 async fn read_form(desk: &Desk, call: Call) -> Result<(AddFile, Receiver), Failure> {

@@ -155,8 +155,8 @@ pub(super) async fn create(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
         unknown_applications: truth.missing_applications(context.tenant, command.applications()).await?,
     };
     let decision = key::create(command, facts, &context, &mut desk.rng()?)?;
-    let position = desk.commit(truth, decision.change).await?;
-    Ok(Answer::created(&NewKeyView::created(&decision.outcome))?.at(position))
+    let answer = Answer::created(&NewKeyView::created(&decision.outcome))?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }
 
 /// `POST /v1/management/customers/{customerId}/apikeys`: a key for a customer who may not exist yet.
@@ -177,8 +177,8 @@ pub(super) async fn create_for_customer(desk: Arc<Desk>, caller: Caller, call: C
         unknown_applications: truth.missing_applications(context.tenant, command.applications()).await?,
     };
     let decision = key::create_for_customer(command, facts, &context, &mut desk.rng()?)?;
-    let position = desk.commit(truth, decision.change).await?;
-    Ok(Answer::created(&NewKeyView::created(&decision.outcome))?.at(position))
+    let answer = Answer::created(&NewKeyView::created(&decision.outcome))?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }
 
 /// `PATCH /v1/management/apikeys/{keyId}`.
@@ -192,8 +192,8 @@ pub(super) async fn change(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
     let existing = truth.key(context.tenant, &command.id).await?;
     let unknown = truth.missing_applications(context.tenant, command.applications()).await?;
     let decision = key::patch(command, existing, unknown, &context)?;
-    let position = desk.commit(truth, decision.change).await?;
-    Ok(Answer::done(&KeyView::of(&decision.outcome))?.at(position))
+    let answer = Answer::done(&KeyView::of(&decision.outcome))?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }
 
 #[derive(Serialize)]
@@ -211,9 +211,9 @@ pub(super) async fn delete(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
     let mut truth = desk.store.write().await?;
     let existing = truth.key(context.tenant, &id).await?;
     let decision = key::delete(&id, existing, &context)?;
-    let position = desk.commit(truth, decision.change).await?;
     let told = Deleted { message: "API key deleted successfully", key_id: &id, deleted_at: context.now };
-    Ok(Answer::done(&told)?.at(position))
+    let answer = Answer::done(&told)?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }
 
 /// `POST /v1/management/customers/{customerId}/regenerate-key`: a new secret for the customer's first key.
@@ -225,7 +225,7 @@ pub(super) async fn regenerate_of_customer(desk: Arc<Desk>, caller: Caller, call
     }
     let keys = truth.keys(caller.tenant(), Some(&id), Slice { offset: 0, limit: 1 }).await?;
     let first = keys.items.into_iter().next().ok_or(Refusal::CustomerWithoutKey(id))?;
-    regenerate(&desk, truth, first, &caller.context(&call)).await
+    regenerate(&desk, &caller, truth, first, &caller.context(&call)).await
 }
 
 /// `POST /v1/management/admin/regenerate-key`: a new secret for the caller's own key.
@@ -233,14 +233,20 @@ pub(super) async fn regenerate_own(desk: Arc<Desk>, caller: Caller, call: Call) 
     let mut truth = desk.store.write().await?;
     let own = truth.key(caller.tenant(), caller.key()).await?;
     let own = own.ok_or_else(|| Refusal::UnknownKey(caller.key().clone()))?;
-    regenerate(&desk, truth, own, &caller.context(&call)).await
+    regenerate(&desk, &caller, truth, own, &caller.context(&call)).await
 }
 
-async fn regenerate(desk: &Desk, truth: Box<dyn Writing>, key: Key, context: &Context) -> Handled {
+async fn regenerate(
+    desk: &Desk,
+    caller: &Caller,
+    truth: Box<dyn Writing>,
+    key: Key,
+    context: &Context,
+) -> Handled {
     let id = key.policy.id.clone();
     let decision = key::regenerate(&id, Some(key), context, &mut desk.rng()?)?;
-    let position = desk.commit(truth, decision.change).await?;
-    Ok(Answer::done(&NewKeyView::regenerated(&decision.outcome))?.at(position))
+    let answer = Answer::done(&NewKeyView::regenerated(&decision.outcome))?;
+    desk.settle(caller, truth, decision.change, answer).await
 }
 
 fn settings(fields: &mut Fields) -> key::Fields {

@@ -49,7 +49,6 @@ pub(super) async fn begin(desk: Arc<Desk>, caller: Caller, call: Call) -> Handle
     let mut truth = desk.store.write().await?;
     let facts = desk.file_facts(&mut *truth, context.tenant, &command.file).await?;
     let decision = upload::begin(command, facts, &context, &mut desk.rng()?)?;
-    let position = desk.commit(truth, decision.change).await?;
     let upload = &decision.outcome;
     let ticket =
         UploadTicket { tenant: upload.tenant, upload: upload.id.clone(), expires_at: upload.expires_at };
@@ -57,7 +56,8 @@ pub(super) async fn begin(desk: Arc<Desk>, caller: Caller, call: Call) -> Handle
         ticket.seal(&desk.tickets).ok_or_else(|| Failure::broken("api", "no key seals upload tickets"))?;
     let upload_url = format!("{base}/v1/uploads/{sealed}");
     let told = Begun { upload_id: &upload.id, upload_url, expires_at: upload.expires_at };
-    Ok(Answer::done(&told)?.at(position))
+    let answer = Answer::done(&told)?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }
 
 #[derive(Serialize)]
@@ -129,8 +129,8 @@ pub(super) async fn complete(desk: Arc<Desk>, caller: Caller, call: Call) -> Han
     let file = desk.file_facts(&mut *truth, context.tenant, &upload.command).await?;
     let facts = CompleteFacts { upload: Some(upload), file };
     let decision = upload::complete(command, facts, &context, &mut desk.rng()?)?;
-    let position = desk.commit(truth, decision.change).await?;
-    Ok(Answer::created(&AddedView::of(&decision.outcome))?.at(position))
+    let answer = Answer::created(&AddedView::of(&decision.outcome))?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }
 
 fn complete_fields(fields: &mut Fields) -> CompleteFields {

@@ -74,17 +74,24 @@ pub(super) async fn change(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
         is_enabled: fields.flag("isEnabled").flatten(),
     };
     let command = fields.settle(Patch::parse(application, version, edits))?;
-    apply(&desk, command, &context, "Version updated successfully").await
+    apply(&desk, &caller, command, &context, "Version updated successfully").await
 }
 
 /// `DELETE …`: nobody gets the version any more; its bytes are kept.
 pub(super) async fn yank(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
     let (application, version) = named(&caller, &call)?;
     let context = caller.context(&call);
-    apply(&desk, Patch::yank(application, version), &context, "Version withdrawn successfully").await
+    let command = Patch::yank(application, version);
+    apply(&desk, &caller, command, &context, "Version withdrawn successfully").await
 }
 
-async fn apply(desk: &Desk, command: Patch, context: &Context, message: &'static str) -> Handled {
+async fn apply(
+    desk: &Desk,
+    caller: &Caller,
+    command: Patch,
+    context: &Context,
+    message: &'static str,
+) -> Handled {
     let mut truth = desk.store.write().await?;
     let facts = PatchFacts {
         application: truth.application(context.tenant, &command.application).await?,
@@ -92,8 +99,8 @@ async fn apply(desk: &Desk, command: Patch, context: &Context, message: &'static
         tiers: truth.tiers(context.tenant).await?,
     };
     let decision = version::patch(command, facts, context)?;
-    let position = desk.commit(truth, decision.change).await?;
-    Ok(Answer::done(&VersionView::of(&decision.outcome, message))?.at(position))
+    let answer = Answer::done(&VersionView::of(&decision.outcome, message))?;
+    desk.settle(caller, truth, decision.change, answer).await
 }
 
 fn named(caller: &Caller, call: &Call) -> Result<(ApplicationId, VersionName), Failure> {
