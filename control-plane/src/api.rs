@@ -109,6 +109,35 @@ fn handler_of(route: RouteId) -> Handler {
         | RouteId::DownloadNamed
         | RouteId::IssueLink
         | RouteId::DownloadSigned
+        | RouteId::ShareFile
+        | RouteId::DownloadShared
+        | RouteId::DownloadSharedLong
+        | RouteId::CheckUpdate
+        | RouteId::ReadStats
+        | RouteId::ChangeApplication
+        | RouteId::RestoreApplication
+        | RouteId::ReadUploadOffset
+        | RouteId::ResumeUpload
+        | RouteId::AbandonUpload
+        | RouteId::RotateKey
+        | RouteId::ReadKeyUsage
+        | RouteId::ListTiers
+        | RouteId::ReadTier
+        | RouteId::PutTier
+        | RouteId::ListActivity
+        | RouteId::ListAudit
+        | RouteId::Login
+        | RouteId::LoginV1
+        | RouteId::Logout
+        | RouteId::LogoutV1
+        | RouteId::ListSessions
+        | RouteId::RevokeSession
+        | RouteId::ListBackups
+        | RouteId::CreateBackup
+        | RouteId::ReadBackup
+        | RouteId::RestoreBackup
+        | RouteId::DownloadBackup
+        | RouteId::OpenApi
         | RouteId::Health => Handler::Elsewhere,
     }
 }
@@ -171,7 +200,8 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let (body, rest) = lent::lend(body);
     let call = call_of(desk, parts, params, Arrival { body, request_id: request_id.clone(), now });
-    let entry = entries.iter().find(|entry| answers(entry.route, &method));
+    let exact = entries.iter().find(|entry| *entry.route.method == method);
+    let entry = exact.or_else(|| entries.iter().find(|entry| answers(entry.route, &method)));
     let outcome = match (call, entry) {
         (Ok(call), Some(entry)) => guarded(desk, entry, call).await,
         (Err(problem), Some(_)) => Err(problem.into()),

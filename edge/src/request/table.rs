@@ -59,8 +59,11 @@ impl Table {
     /// [`Refusal::UnknownRoute`], or [`Refusal::MethodNotAllowed`] with the methods that the path has.
     pub fn find(&self, method: &Method, path: &str) -> Result<(&'static Route, Params), Refusal> {
         let matched = self.paths.at(path).map_err(|_| Refusal::UnknownRoute)?;
-        let wanted = if *method == Method::HEAD { &Method::GET } else { method };
-        let route = ROUTES.iter().find(|route| route.path == *matched.value && route.method == wanted);
+        let line = |method: &Method| {
+            ROUTES.iter().find(|route| route.path == *matched.value && route.method == method)
+        };
+        let read = || if *method == Method::HEAD { line(&Method::GET) } else { None };
+        let route = line(method).or_else(read);
         let route = route.ok_or_else(|| Refusal::MethodNotAllowed(allowed_methods(matched.value)))?;
         let decoded =
             matched.params.iter().map(|(_, text)| percent_decode_str(text).decode_utf8().map(Into::into));
