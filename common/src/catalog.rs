@@ -194,17 +194,21 @@ fn is_device_name(name: &str) -> bool {
 /// names that are not SemVer in natural order. Build metadata and spelling only break ties, so the order is total.
 #[must_use]
 pub fn compare_versions(a: &VersionName, b: &VersionName) -> Ordering {
-    let (left, right) = (a.as_str(), b.as_str());
-    let (left_core, left_pre) = split_version(left);
-    let (right_core, right_pre) = split_version(right);
-    compare_dotted(left_core, right_core)
-        .then_with(|| match (left_pre, right_pre) {
-            (None, None) => Ordering::Equal,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(_), None) => Ordering::Less,
-            (Some(x), Some(y)) => compare_prerelease(x, y),
-        })
-        .then_with(|| left.cmp(right))
+    compare_precedence(a, b).then_with(|| a.as_str().cmp(b.as_str()))
+}
+
+/// The same without the last word of spelling: `1.0`, `v1.0.0` and `1.0.0+5` are equal. Who has one of them and is
+/// offered another would be offered it again after taking it.
+#[must_use]
+pub fn compare_precedence(a: &VersionName, b: &VersionName) -> Ordering {
+    let (left_core, left_pre) = split_version(a.as_str());
+    let (right_core, right_pre) = split_version(b.as_str());
+    compare_dotted(left_core, right_core).then_with(|| match (left_pre, right_pre) {
+        (None, None) => Ordering::Equal,
+        (None, Some(_)) => Ordering::Greater,
+        (Some(_), None) => Ordering::Less,
+        (Some(x), Some(y)) => compare_prerelease(x, y),
+    })
 }
 
 /// Without a leading `v` and without build metadata: the core, and the prerelease behind the first hyphen.
@@ -291,6 +295,18 @@ mod tests {
         ordered.reverse();
         ordered.sort_by(compare_versions);
         assert_eq!(ordered, expected);
+    }
+
+    #[test]
+    fn spelling_and_build_metadata_have_no_precedence() {
+        let check = |a: &str, b: &str, expected: Ordering| {
+            assert_eq!(compare_precedence(&a.parse().unwrap(), &b.parse().unwrap()), expected, "{a} {b}");
+        };
+        for same in ["1.0.0", "v1.0.0", "1.0", "1", "1.0.0+5", "01.0"] {
+            check("1.0.0", same, Ordering::Equal);
+            check(same, "1.0.0-rc.1", Ordering::Greater);
+            check(same, "1.0.1", Ordering::Less);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod credential;
 pub mod digest;
+pub mod fields;
 pub mod id;
 pub mod key;
 pub mod limit;

@@ -11,7 +11,6 @@ mod customers;
 mod desk;
 mod direct_upload;
 mod fields;
-mod json;
 mod keys;
 mod large_upload;
 mod lent;

@@ -5,13 +5,12 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use common::problem::{Code, Format, Problem};
+use common::problem::{Code, Format, Problem, refusals};
 use common::time::Timestamp;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
-use serde_json::json;
 
-use crate::domain::{FieldFault, Refusal};
+use crate::domain::Refusal;
 use crate::store::{StoreError, StoreFault};
 
 /// The header that names a request in answers and logs.
@@ -189,17 +188,10 @@ fn problem_of(refusal: &Refusal) -> Problem {
         Refusal::DigestMismatch { .. } => (Code::Conflict, "checksum_mismatch"),
         Refusal::Raced => (Code::Conflict, "raced"),
     };
-    let problem = Problem::new(code, reason, refusal.to_string());
     match refusal {
-        Refusal::Invalid(faults) => {
-            problem.with_details(json!({ "fields": faults.iter().map(told).collect::<Vec<_>>() }))
-        }
-        _ => problem,
+        Refusal::Invalid(faults) => refusals::invalid_fields(faults),
+        _ => Problem::new(code, reason, refusal.to_string()),
     }
-}
-
-fn told(fault: &FieldFault) -> serde_json::Value {
-    json!({ "field": fault.field, "message": fault.says })
 }
 
 fn status_of(code: Code) -> StatusCode {

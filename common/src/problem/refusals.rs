@@ -1,7 +1,10 @@
 //! What both planes refuse, in the same words: a caller cannot tell which of them answered.
 
+use serde_json::json;
+
 use super::{Code, Problem};
 use crate::credential::Ambiguous;
+use crate::fields::FieldFault;
 use crate::policy::Denied;
 use crate::scope::Scope;
 
@@ -71,4 +74,25 @@ pub fn application_not_found() -> Problem {
 #[must_use]
 pub fn version_not_found() -> Problem {
     Problem::new(Code::NotFound, "version_not_found", "Version not found")
+}
+
+/// Fields of the request do not have their forms: all of them, for people in the message and for machines in `details`.
+#[must_use]
+pub fn invalid_fields(faults: &[FieldFault]) -> Problem {
+    let sentences: Vec<String> = faults.iter().map(FieldFault::to_string).collect();
+    let told = |fault: &FieldFault| json!({ "field": fault.field, "message": fault.says });
+    let details = json!({ "fields": faults.iter().map(told).collect::<Vec<_>>() });
+    Problem::new(Code::Validation, "invalid_fields", sentences.join("; ")).with_details(details)
+}
+
+/// The body is of a type that the route does not read.
+#[must_use]
+pub fn unsupported_media_type(message: &str) -> Problem {
+    Problem::new(Code::UnsupportedMediaType, "unsupported_media_type", message)
+}
+
+/// The body was not sent to its end.
+#[must_use]
+pub fn body_incomplete() -> Problem {
+    Problem::new(Code::Validation, "body_incomplete", "The body broke off before its end")
 }

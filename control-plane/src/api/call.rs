@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use common::problem::{Code, Problem};
+use common::problem::{Code, Problem, refusals};
 use common::time::Timestamp;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -97,10 +97,10 @@ fn is_json(media: &str) -> bool {
 
 /// The refusal of a body whose type the route does not read.
 pub(crate) fn unsupported(message: &str) -> Problem {
-    Problem::new(Code::UnsupportedMediaType, "unsupported_media_type", message)
+    refusals::unsupported_media_type(message)
 }
 
 /// The refusal of a body that was not sent to its end.
 pub(crate) fn broke_off() -> Problem {
-    Problem::new(Code::Validation, "body_incomplete", "The body broke off before its end")
+    refusals::body_incomplete()
 }

@@ -1,165 +1,76 @@
-//! Reads the fields of a body, a form or a query by their JSON types, and collects what is wrong with them. What forms
-//! they must have is for the commands of the domain to say; [`Fields::settle`] puts both kinds of fault together.
-//!
-//! A field that is absent is `None`, one that is null `Some(None)`: null clears what is there, absence leaves it.
+//! The fields of a body, a form or a query as the desk reads them. What forms they must have is for the commands of the
+//! domain to say; [`Fields::settle`] puts both kinds of fault together.
 
 use std::borrow::Cow;
-use std::ops::RangeInclusive;
+use std::ops::{Deref, DerefMut};
 
-use common::problem::{Code, Problem};
+use common::fields::FieldFault;
+use common::problem::Problem;
 
-use crate::api::json::Json;
-use crate::domain::{FieldFault, Refusal};
-
-/// What was sent for a field: nothing, null, or a value.
-pub(crate) type Sent<T> = Option<Option<T>>;
+use crate::domain::Refusal;
 
 /// The fields of one request while they are read.
 #[derive(Debug, Default)]
-pub(crate) struct Fields {
-    sent: Vec<(String, Json)>,
-    /// Forms and queries know only texts: numbers, flags and lists are read from them, and an empty text is null.
-    from_texts: bool,
-    faults: Vec<FieldFault>,
+pub(crate) struct Fields(common::fields::Fields);
+
+/// More parameters than any route has are not worth reading.
+const MOST_PARAMETERS: usize = 200;
+
+impl Deref for Fields {
+    type Target = common::fields::Fields;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
-/// More fields than any route has are not worth reading.
-const MOST_FIELDS: usize = 200;
+impl DerefMut for Fields {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
 
 impl Fields {
     /// The fields of a JSON body; no body at all has none.
     pub(crate) fn of_json(body: &[u8]) -> Result<Self, Problem> {
-        if body.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self::default());
-        }
-        match serde_json::from_slice(body) {
-            Ok(Json::Object(sent)) if sent.len() <= MOST_FIELDS => Ok(Self { sent, ..Self::default() }),
-            Ok(Json::Object(_)) => Err(invalid_json("The body has too many fields".to_owned())),
-            Ok(other) => Err(invalid_json(format!("The body must be a JSON object, not {}", other.kind()))),
-            Err(e) => {
-                Err(invalid_json(format!("The body is not JSON: line {} column {}", e.line(), e.column())))
-            }
-        }
+        common::fields::Fields::of_json(body).map(Self)
     }
 
     /// The fields of a form.
     pub(crate) fn of_texts(texts: impl IntoIterator<Item = (String, String)>) -> Self {
-        let sent = texts.into_iter().map(|(name, text)| (name, Json::Text(text))).collect();
-        Self { sent, from_texts: true, faults: Vec::new() }
+        Self(common::fields::Fields::of_texts(texts))
     }
 
     /// The fields of a query string (`application/x-www-form-urlencoded`, as the URL standard decodes it).
     pub(crate) fn of_query(query: Option<&str>) -> Self {
-        let mut fields = Self::of_texts([]);
-        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).take(MOST_FIELDS) {
+        let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        let decoded = pairs.take(MOST_PARAMETERS).map(|pair| {
             let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
-            match (decode(name), decode(text)) {
-                (Some(name), Some(text)) => fields.sent.push((name, Json::Text(text))),
-                _ => fields.fault("query", "must be UTF-8"),
-            }
+            decode(name).zip(decode(text))
+        });
+        let decoded: Vec<Option<(String, String)>> = decoded.collect();
+        let unreadable = decoded.iter().filter(|pair| pair.is_none()).count();
+        let mut fields = Self::of_texts(decoded.into_iter().flatten());
+        for _ in 0..unreadable {
+            fields.fault("query", "must be UTF-8");
         }
         fields
     }
 
-    /// Notes what is wrong with a field.
-    pub(crate) fn fault(&mut self, field: &'static str, says: impl Into<String>) {
-        self.faults.push(FieldFault { field, says: says.into() });
-    }
-
-    /// A text, as it is.
-    pub(crate) fn text(&mut self, name: &'static str) -> Sent<String> {
-        self.read(name, |value, _| text_of(value).map(str::to_owned))
-    }
-
-    /// True or false.
-    pub(crate) fn flag(&mut self, name: &'static str) -> Sent<bool> {
-        self.read(name, |value, from_texts| match value {
-            Json::Flag(flag) => Ok(*flag),
-            Json::Text(text) if from_texts => match text.trim().to_ascii_lowercase().as_str() {
-                "true" | "1" => Ok(true),
-                "false" | "0" => Ok(false),
-                _ => Err("must be true or false".to_owned()),
-            },
-            other => Err(format!("must be true or false, not {}", other.kind())),
-        })
-    }
-
-    /// A whole number that is not negative.
-    pub(crate) fn whole(&mut self, name: &'static str) -> Sent<u64> {
-        self.whole_within(name, 0..=u64::MAX)
-    }
-
-    /// A whole number within bounds.
-    pub(crate) fn whole_within(&mut self, name: &'static str, bounds: RangeInclusive<u64>) -> Sent<u64> {
-        self.read(name, |value, from_texts| {
-            let number = match value {
-                Json::Number(number) => number.as_u64(),
-                Json::Text(text) if from_texts => text.trim().parse().ok(),
-                other => return Err(format!("must be a whole number, not {}", other.kind())),
-            };
-            let says = || match bounds.end() {
-                &u64::MAX => format!("must be a whole number from {}", bounds.start()),
-                end => format!("must be a whole number from {} to {end}", bounds.start()),
-            };
-            number.filter(|number| bounds.contains(number)).ok_or_else(says)
-        })
-    }
-
-    /// A list of texts, or one text with commas. In a query the field may also be repeated.
-    pub(crate) fn texts(&mut self, name: &'static str) -> Sent<Vec<String>> {
-        if self.from_texts {
-            self.join_repeated(name);
-        }
-        self.read(name, |value, _| match value {
-            Json::Text(text) => {
-                Ok(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect())
-            }
-            Json::List(items) => items.iter().map(|item| text_of(item).map(str::to_owned)).collect(),
-            other => Err(format!("must be a list of texts, not {}", other.kind())),
-        })
-    }
-
-    fn read<T>(
-        &mut self,
-        name: &'static str,
-        parse: impl FnOnce(&Json, bool) -> Result<T, String>,
-    ) -> Sent<T> {
-        let mut values = self.sent.iter().filter(|(sent, _)| sent == name).map(|(_, value)| value);
-        let (first, second) = (values.next()?, values.next());
-        let outcome = match (first, second) {
-            (_, Some(_)) => Err("is sent more than once".to_owned()),
-            (Json::Null, None) => return Some(None),
-            (Json::Text(text), None) if self.from_texts && text.is_empty() => return Some(None),
-            (value, None) => parse(value, self.from_texts),
-        };
-        outcome.map_err(|says| self.fault(name, says)).ok().map(Some)
-    }
-
     /// The command that was made of the fields, unless anything was wrong with them: then everything that was.
-    pub(crate) fn settle<T>(mut self, command: Result<T, Refusal>) -> Result<T, Refusal> {
+    pub(crate) fn settle<T>(self, command: Result<T, Refusal>) -> Result<T, Refusal> {
+        let mut faults = self.0.into_faults();
         match command {
-            Ok(command) if self.faults.is_empty() => Ok(command),
+            Ok(command) if faults.is_empty() => Ok(command),
             // A field of a wrong type looks absent to the command: what it says of that is no second fault.
             Err(Refusal::Invalid(more)) => {
-                let new = more
-                    .into_iter()
-                    .filter(|fault| !self.faults.iter().any(|known| known.field == fault.field));
-                let new: Vec<FieldFault> = new.collect();
-                self.faults.extend(new);
-                Err(Refusal::Invalid(self.faults))
+                let is_known = |fault: &FieldFault| faults.iter().any(|known| known.field == fault.field);
+                let new: Vec<FieldFault> = more.into_iter().filter(|fault| !is_known(fault)).collect();
+                faults.extend(new);
+                Err(Refusal::Invalid(faults))
             }
-            Err(refusal) if self.faults.is_empty() => Err(refusal),
-            Ok(_) | Err(_) => Err(Refusal::Invalid(self.faults)),
-        }
-    }
-
-    fn join_repeated(&mut self, name: &str) {
-        let (repeated, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.sent).into_iter().partition(|(sent, _)| sent == name);
-        self.sent = others;
-        let texts: Vec<&str> = repeated.iter().filter_map(|(_, value)| text_of(value).ok()).collect();
-        if !texts.is_empty() {
-            self.sent.push((name.to_owned(), Json::Text(texts.join(","))));
+            Err(refusal) if faults.is_empty() => Err(refusal),
+            Ok(_) | Err(_) => Err(Refusal::Invalid(faults)),
         }
     }
 }
@@ -169,79 +80,42 @@ fn decode(text: &str) -> Option<String> {
     percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
 }
 
-fn text_of(value: &Json) -> Result<&str, String> {
-    match value {
-        Json::Text(text) => Ok(text),
-        other => Err(format!("must be a text, not {}", other.kind())),
-    }
-}
-
-fn invalid_json(message: String) -> Problem {
-    Problem::new(Code::Validation, "invalid_json", message)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use common::fields::Sent;
     use proptest::prelude::*;
 
-    type Read = (Sent<String>, Sent<bool>, Sent<u64>, Sent<Vec<String>>);
+    type Read = (Sent<String>, Sent<u64>, Sent<Vec<String>>);
 
     fn read(mut fields: Fields) -> Result<Read, String> {
-        let read = (
-            fields.text("name"),
-            fields.flag("flag"),
-            fields.whole_within("count", 1..=9),
-            fields.texts("tags"),
-        );
+        let read = (fields.text("name"), fields.whole_within("count", 1..=9), fields.texts("tags"));
         let absent = || Refusal::Invalid(vec![FieldFault { field: "name", says: "is required".to_owned() }]);
         let command = if read.0.is_some() { Ok(read) } else { Err(absent()) };
         fields.settle(command).map_err(|refusal| refusal.to_string())
     }
 
-    fn json(body: &str) -> Result<Read, String> {
-        read(Fields::of_json(body.as_bytes()).map_err(|problem| problem.message)?)
-    }
-
-    fn given<T>(value: T) -> Sent<T> {
-        Some(Some(value))
+    #[test]
+    fn faults_of_type_and_of_form_are_told_together_and_none_twice() {
+        let json = |body: &str| read(Fields::of_json(body.as_bytes()).unwrap()).unwrap_err();
+        assert_eq!(json("{}"), "name: is required");
+        let both = json(r#"{"count":10,"tags":[1]}"#);
+        insta::assert_snapshot!(both, @"count: must be a whole number from 1 to 9; tags: must be a text, not a number; name: is required");
+        assert_eq!(json(r#"{"name":1}"#), "name: must be a text, not a number");
+        assert_eq!(json(r#"{"name":"a","count":0}"#), "count: must be a whole number from 1 to 9");
     }
 
     #[test]
-    fn absent_null_and_value_are_three_things() {
-        assert_eq!(
-            json(r#"{"name":"a","flag":null,"other":{}}"#),
-            Ok((given("a".into()), Some(None), None, None))
-        );
-        let tags = given(vec!["x".into(), "y".into()]);
-        assert_eq!(
-            json(r#"{"name":null,"count":9,"tags":["x","y"]}"#),
-            Ok((Some(None), None, given(9), tags.clone()))
-        );
-        assert_eq!(json(r#"{"name":"a","tags":"x, y"}"#), Ok((given("a".into()), None, None, tags)));
-    }
-
-    #[test]
-    fn every_fault_is_named_once_and_all_at_once() {
-        let all = json(r#"{"flag":"true","count":10,"tags":[1],"name":"","name":"b"}"#).unwrap_err();
-        insta::assert_snapshot!(all, @"name: is sent more than once; flag: must be true or false, not a text; count: must be a whole number from 1 to 9; tags: must be a text, not a number");
-        assert_eq!(json("{}").unwrap_err(), "name: is required");
-        assert_eq!(json("[]").unwrap_err(), "The body must be a JSON object, not a list");
-        assert_eq!(json("{\"a\":").unwrap_err(), "The body is not JSON: line 1 column 5");
-    }
-
-    #[test]
-    fn forms_and_queries_say_everything_as_text() {
-        let query = read(Fields::of_query(Some("name=a%2B+b&flag=true&count=2&tags=x&tags=y"))).unwrap();
-        assert_eq!(query, (given("a+ b".into()), given(true), given(2), given(vec!["x".into(), "y".into()])));
-        assert_eq!(read(Fields::of_query(Some("name=a&flag="))).unwrap().1, Some(None));
+    fn queries_say_everything_as_text() {
+        let query = read(Fields::of_query(Some("name=a%2B+b&count=2&tags=x&tags=y"))).unwrap();
+        let tags = vec!["x".to_owned(), "y".to_owned()];
+        assert_eq!(query, (Some(Some("a+ b".to_owned())), Some(Some(2)), Some(Some(tags))));
         assert!(read(Fields::of_query(Some("name=%ff"))).unwrap_err().starts_with("query: must be UTF-8"));
     }
 
     proptest! {
         #[test]
-        fn no_body_and_no_query_makes_the_reader_panic(body in proptest::collection::vec(any::<u8>(), 0..64), query in "\\PC{0,40}") {
-            let _ = Fields::of_json(&body).map(read);
+        fn no_query_makes_the_reader_panic(query in "\\PC{0,40}") {
             let _ = read(Fields::of_query(Some(&query)));
         }
     }

@@ -1,28 +1,10 @@
 //! Fields of commands: their forms and limits, and a collector that keeps every fault of a request.
 
-use std::fmt::{self, Display};
+use std::fmt::Display;
+
+pub use common::fields::FieldFault;
 
 use super::Refusal;
-
-/// A field that does not have its form.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FieldFault {
-    /// Its name in the request.
-    pub field: &'static str,
-    /// What it must be, like "must be 1 to 200 characters".
-    pub says: String,
-}
-
-impl Display for FieldFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Forms that name their field themselves are not given it twice.
-        if self.says.starts_with(self.field) {
-            f.write_str(&self.says)
-        } else {
-            write!(f, "{}: {}", self.field, self.says)
-        }
-    }
-}
 
 /// What a PATCH does to a field: absent keeps it, null clears it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

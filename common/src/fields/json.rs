@@ -6,18 +6,25 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// A JSON value. Objects keep every field in order, also those that are sent twice.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Json {
+pub enum Json {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Flag(bool),
+    /// As it was written.
     Number(serde_json::Number),
+    /// A string.
     Text(String),
+    /// An array.
     List(Vec<Self>),
+    /// The fields in the order in which they came.
     Object(Vec<(String, Self)>),
 }
 
 impl Json {
     /// What people call a value of this type.
-    pub(crate) fn kind(&self) -> &'static str {
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Flag(_) => "true or false",
