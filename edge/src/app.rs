@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin;
 use crate::catalog::Catalog;
-use crate::config::Config;
+use crate::config::{Config, ShareLinks};
 use crate::forward::{Forwarder, Keys, Site};
 use crate::gate::Gate;
 use crate::keyring::Keyring;
@@ -53,6 +53,8 @@ pub struct Edge {
     pub(crate) origin: Origin,
     pub(crate) forwarder: Forwarder,
     pub(crate) link_keys: MacKeys,
+    pub(crate) share_keys: MacKeys,
+    pub(crate) share_links: ShareLinks,
     pub(crate) table: Table,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
@@ -209,6 +211,8 @@ fn build(
         forwarder: Forwarder::new(config.control_plane.clone(), site, keys, replica.clone())
             .map_err(other)?,
         link_keys: derive(Purpose::Link),
+        share_keys: derive(Purpose::Share),
+        share_links: config.share_links,
         table: Table::new(prefix.as_ref().map_or("", http::Uri::path)).map_err(other)?,
         metrics: Metrics::new(&config.edge_id),
         clock,

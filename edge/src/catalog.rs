@@ -3,12 +3,15 @@
 //! Views of an application with its versions are held ready under the same rule as keys: written by
 //! `and_compute_with` alone, loaded inside it, refreshed by the feed after the commit.
 
+pub mod issue;
 pub mod link;
 pub mod listing;
+pub mod platform;
 pub mod selection;
 mod shapes;
 #[cfg(test)]
 mod tests;
+pub mod updates;
 
 use std::sync::{Arc, PoisonError, RwLock};
 

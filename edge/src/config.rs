@@ -29,6 +29,15 @@ pub struct Embedded {
     pub admin_listen: Option<SocketAddr>,
 }
 
+/// What a share link answers with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShareLinks {
+    /// The bytes.
+    Stream,
+    /// 302 to a signed URL.
+    Redirect,
+}
+
 /// Everything that an edge is told.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -66,6 +75,8 @@ pub struct Config {
     pub staleness: Staleness,
     /// How long what has begun may take after a stop.
     pub drain: Duration,
+    /// What share links answer with.
+    pub share_links: ShareLinks,
 }
 
 impl Config {
@@ -89,6 +100,7 @@ impl Config {
             tls: None,
             staleness: Staleness { most: Duration::from_secs(86_400), denies: false },
             drain: Duration::from_secs(10),
+            share_links: ShareLinks::Stream,
         }
     }
 
@@ -141,6 +153,7 @@ fn read(settings: &mut Settings) -> Option<Config> {
     let tls = read_tls(settings);
     let staleness = read_staleness(settings);
     let drain = settings.defaulted("drain_seconds", "30", |text| parse_number(text, 0, 86_400));
+    let share_links = settings.defaulted("share_links", "stream", parse_share_links);
     refuse_unsupported(settings);
     match bus.as_ref().map(|url| RedisBus::new(url.expose())) {
         None => settings
@@ -172,6 +185,7 @@ fn read(settings: &mut Settings) -> Option<Config> {
         tls,
         staleness: staleness?,
         drain: Duration::from_secs(drain?),
+        share_links: share_links?,
     })
 }
 
@@ -215,6 +229,14 @@ fn refuse_unsupported(settings: &mut Settings) {
     for name in ["trusted_proxies", "proxy_protocol"] {
         let says = "not supported yet: the client's address is the socket's peer";
         let _: Option<()> = settings.optional(name, |_| Err(says.to_owned()));
+    }
+}
+
+fn parse_share_links(text: &str) -> Result<ShareLinks, String> {
+    match text {
+        "stream" => Ok(ShareLinks::Stream),
+        "redirect" => Ok(ShareLinks::Redirect),
+        _ => Err(format!("'{text}' must be stream or redirect")),
     }
 }
 

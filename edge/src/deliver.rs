@@ -5,6 +5,7 @@ pub mod body;
 mod conditional;
 mod headers;
 mod multipart;
+pub mod plain;
 mod range;
 
 use std::sync::Arc;

@@ -1,26 +1,27 @@
 //! The spine: one request, from its head to its answer, through the rooms.
 
+mod lent;
+mod service;
+mod update;
+
 use std::panic::AssertUnwindSafe;
 
 use common::key::Kind;
-use common::routes::{Credential, Plane, RouteId};
 use futures_util::FutureExt as _;
-use http::HeaderValue;
 use http::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use hyper::body::Incoming;
 
 use crate::app::Edge;
-use crate::catalog::link::Link;
-use crate::catalog::listing::{Issuer, Listing};
 use crate::catalog::selection::Wanted;
 use crate::deliver::body::Body;
+use crate::deliver::plain::json;
 use crate::deliver::{Object, Plan, plan};
-use crate::error::{Caller, Failure, Fault};
+use crate::error::{Caller, Failure, Fault, Refusal};
 use crate::gate::Permit;
 use crate::observe::{tell_request_id, tell_standing};
 use crate::request::{Arrival, Ask};
+use service::{Keyed, Service};
 
 type Answer = Result<Response<Body>, Failure>;
 
@@ -47,13 +48,18 @@ impl Edge {
     }
 
     async fn serve(&self, ask: &Ask, body: &mut Option<Incoming>, caller: &Caller) -> Answer {
-        match ask.route.credential {
-            Credential::Public => Ok(Response::new(Body::bytes("ok\n".into()))),
-            Credential::Signed if ask.id() == RouteId::DownloadSigned => self.download_linked(ask).await,
-            Credential::Signed => self.forwarder.receive_upload(ask, body, caller).await,
-            Credential::Any | Credential::Admin => {
+        match Service::of(ask.id()) {
+            Service::Health => Ok(Response::new(Body::bytes("ok\n".into()))),
+            Service::Description => Err(Refusal::UnknownRoute.into()),
+            Service::Login | Service::Ticket => self.forwarder.forward(ask, body, caller).await,
+            Service::Link => self.download_linked(ask, caller).await,
+            Service::Share => self.download_shared(ask, caller).await,
+            Service::Upload => self.forwarder.receive_upload(ask, body, caller).await,
+            Service::Keyed(keyed) => {
                 let (answer, standing) = match self.gate.admit(ask) {
-                    Ok(permit) => (self.serve_key(&permit, ask, body, caller).await, permit.standing()),
+                    Ok(permit) => {
+                        (self.serve_key(keyed, (&permit, ask), body, caller).await, permit.standing())
+                    }
                     Err(turned) => (Err(turned.failure), turned.standing),
                 };
                 let mut response = answer.unwrap_or_else(|failure| caller.tell(failure, ask.arrival.at));
@@ -66,34 +72,29 @@ impl Edge {
     /// Answers a key that was admitted.
     async fn serve_key(
         &self,
-        permit: &Permit,
-        ask: &Ask,
+        keyed: Keyed,
+        (permit, ask): (&Permit, &Ask),
         body: &mut Option<Incoming>,
         caller: &Caller,
     ) -> Answer {
-        let forwards = match ask.route.plane {
-            Plane::Desk => true,
-            Plane::Edge => false,
-            Plane::EdgeOrDesk => permit.key().kind == Kind::Admin,
-        };
-        if forwards {
-            return self.forwarder.forward(ask, body, caller).await;
-        }
-        match ask.id() {
-            RouteId::DownloadFile | RouteId::DownloadNamed => {
+        let id = caller.request_id.as_str();
+        match keyed {
+            Keyed::Forward => self.forwarder.forward(ask, body, caller).await,
+            Keyed::ListApplications | Keyed::ReadApplication if permit.key().kind == Kind::Admin => {
+                self.forwarder.forward(ask, body, caller).await
+            }
+            Keyed::ListApplications => Ok(json(self.catalog.list_applications(permit, ask, id)?)),
+            Keyed::ReadApplication => Ok(json(self.catalog.read_application(permit, ask, id)?)),
+            Keyed::ListVersions => Ok(json(self.catalog.list_versions(permit, ask, id)?)),
+            Keyed::ListFiles => Ok(json(self.catalog.list_files(permit, ask, id)?)),
+            Keyed::Download => {
                 let selected = self.catalog.select(permit, &Wanted::parse(ask)?, ask.channel())?;
                 self.deliver(ask, &selected.object).await
             }
-            _ => Ok(json(self.list(permit, ask, caller)?)),
+            Keyed::IssueLink => self.issue_link(permit, ask, caller),
+            Keyed::ShareFile => self.share(permit, ask, body, caller).await,
+            Keyed::CheckUpdate => self.check_update(permit, ask).await,
         }
-    }
-
-    /// The bytes behind a signed URL, as its key would get them now.
-    async fn download_linked(&self, ask: &Ask) -> Answer {
-        let link = Link::open(ask.params.get(0), &self.link_keys, ask.arrival.at)?;
-        let permit = self.gate.admit_link(&link.holder, ask)?;
-        let selected = self.catalog.select(&permit, &Wanted::of_link(&link), link.channel.as_deref())?;
-        self.deliver(ask, &selected.object).await
     }
 
     async fn deliver(&self, ask: &Ask, object: &Object) -> Answer {
@@ -107,25 +108,4 @@ impl Edge {
             }
         }
     }
-
-    fn list(&self, permit: &Permit, ask: &Ask, caller: &Caller) -> Result<Listing, Failure> {
-        let id = caller.request_id.as_str();
-        match ask.id() {
-            RouteId::ListApplications => self.catalog.list_applications(permit, ask, id),
-            RouteId::ReadApplication => self.catalog.read_application(permit, ask, id),
-            RouteId::ListVersions => self.catalog.list_versions(permit, ask, id),
-            RouteId::ListFiles => self.catalog.list_files(permit, ask, id),
-            _ => {
-                let base = self.forwarder.base_of(ask);
-                self.catalog.issue_link(permit, ask, &Issuer { base: &base, keys: &self.link_keys }, id)
-            }
-        }
-    }
-}
-
-fn json(listing: Listing) -> Response<Body> {
-    let mut response = Response::new(Body::bytes(listing.into()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

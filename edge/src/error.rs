@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use common::fields::FieldFault;
 use common::id::VersionName;
 use common::policy::Denied;
 use common::problem::{Code, Format, Problem, refusals, sane_request_id};
@@ -22,6 +23,16 @@ pub enum Refusal {
     BadRequest(&'static str),
     /// A parameter of the query, and what it must be.
     BadParameter(&'static str, String),
+    /// Everything that is wrong with the query.
+    BadParameters(Vec<FieldFault>),
+    /// Everything that is wrong with the fields of the body.
+    BadFields(Vec<FieldFault>),
+    /// A body of another type than JSON.
+    NotJson,
+    /// A body of JSON with more than this many bytes.
+    JsonTooLarge(usize),
+    /// A body that did not come to its end.
+    BodyIncomplete,
     /// More bytes than the route takes.
     BodyTooLarge,
     /// Two credentials.
@@ -116,6 +127,16 @@ impl Refusal {
                 let problem = Problem::new(Code::Validation, "invalid_parameter", format!("{name} {says}"));
                 problem.with_details(serde_json::json!({ "fields": [{ "field": name, "message": says }] }))
             }
+            Self::BadParameters(faults) => {
+                Problem { reason: "invalid_parameter", ..refusals::invalid_fields(faults) }
+            }
+            Self::BadFields(faults) => refusals::invalid_fields(faults),
+            Self::NotJson => refusals::unsupported_media_type("Send application/json"),
+            Self::JsonTooLarge(most) => {
+                let says = format!("The body is larger than {} KiB", most / 1024);
+                Problem::new(Code::PayloadTooLarge, "body_too_large", says)
+            }
+            Self::BodyIncomplete => refusals::body_incomplete(),
             Self::BodyTooLarge => {
                 let says = "The body is larger than 16 MiB: send large files by POST /v1/management/upload/large-url";
                 Problem::new(Code::PayloadTooLarge, "body_too_large", says)

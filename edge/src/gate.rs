@@ -92,6 +92,18 @@ impl Gate {
     /// # Errors
     /// As that key would be answered.
     pub fn admit_link(&self, holder: &Holder, ask: &Ask) -> Result<Permit, Failure> {
+        self.admit_lent(holder, ask, false)
+    }
+
+    /// The same for a share link, which is for others than the key's owner: it works from any address.
+    ///
+    /// # Errors
+    /// As that key would be answered from an address that it may be used from.
+    pub fn admit_share(&self, holder: &Holder, ask: &Ask) -> Result<Permit, Failure> {
+        self.admit_lent(holder, ask, true)
+    }
+
+    fn admit_lent(&self, holder: &Holder, ask: &Ask, from_anywhere: bool) -> Result<Permit, Failure> {
         self.check_ready(ask.arrival)?;
         let entry = self.keyring.find_by_id(&holder.key)?.ok_or(Refusal::Denied(Denied::Unknown))?;
         if entry.holder() != *holder {
@@ -99,7 +111,11 @@ impl Gate {
             return Err(Refusal::Denied(Denied::Unknown).into());
         }
         let owner = Owner::Tenant(entry.policy.tenant);
-        self.judge(&entry, owner, ask.arrival)?;
+        match self.judge(&entry, owner, ask.arrival) {
+            // Looked at last: nothing else speaks against the key.
+            Err(Refusal::Denied(Denied::AddressNotAllowed)) if from_anywhere => {}
+            verdict => verdict?,
+        }
         let permit = Permit::new(entry)?;
         if !permit.key().scopes.contains(Scope::DownloadsRead) {
             return Err(Refusal::ScopeMissing(Scope::DownloadsRead).into());

@@ -47,6 +47,18 @@ impl Origin {
         let opened = tokio::task::spawn_blocking(move || open_blocking(&path, digest, size)).await;
         opened.map_err(|e| OriginFault::Unreadable { digest, source: io::Error::other(e) }).flatten()
     }
+
+    /// All bytes of a small file, none when there is none.
+    pub async fn read(&self, digest: &Digest, size: u64) -> Result<Option<Bytes>, OriginFault> {
+        let digest = *digest;
+        let path = self.root.join(digest.blob_path());
+        let read = tokio::task::spawn_blocking(move || {
+            let Some(file) = open_blocking(&path, digest, size)? else { return Ok(None) };
+            let bytes = file.read_exact(0, size);
+            bytes.map(Some).map_err(|source| OriginFault::Unreadable { digest, source })
+        });
+        read.await.map_err(|e| OriginFault::Unreadable { digest, source: io::Error::other(e) }).flatten()
+    }
 }
 
 fn open_blocking(path: &Path, digest: Digest, size: u64) -> Result<Option<Arc<ImmutableFile>>, OriginFault> {

@@ -1,5 +1,6 @@
 //! Bytes become facts: which route is asked, for what, by whom. No look-ups.
 
+mod body;
 mod query;
 mod table;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
 use crate::error::Refusal;
+pub(crate) use body::read_fields;
 pub use query::Query;
 pub use table::{Params, Table};
 

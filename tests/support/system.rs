@@ -11,7 +11,7 @@ use common::bus::local::LocalBus;
 use common::runtime::clock::{Clock, SystemClock};
 use common::time::Timestamp;
 use control_plane::app::Running as Desk;
-use edge::config::Config as EdgeConfig;
+use edge::config::{Config as EdgeConfig, ShareLinks};
 use edge::gate::Staleness;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -115,6 +115,7 @@ fn edge_config(name: &str, desk: &Desk, directory: &Path) -> EdgeConfig {
         tls: None,
         staleness: Staleness { most: Duration::from_secs(86_400), denies: false },
         drain: Duration::from_secs(5),
+        share_links: ShareLinks::Stream,
     }
 }
 

@@ -3,27 +3,18 @@
 mod paging;
 
 use common::catalog::Application;
-use common::digest::Digest;
 use common::id::ApplicationId;
 use common::key::Kind;
 use common::problem::render_success;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::shapes::{
-    ApplicationShape, ApplicationsShape, FileShape, FilesShape, LinkShape, PageShape, VersionShape,
-    VersionsShape,
+    ApplicationShape, ApplicationsShape, FileShape, FilesShape, PageShape, VersionShape, VersionsShape,
 };
 use super::{Catalog, application_id, version_wanted};
-use crate::catalog::link::Link;
-use crate::catalog::selection::Wanted;
 use crate::error::{Failure, Refusal};
 use crate::gate::Permit;
 use crate::request::{Ask, Query};
-use common::mac::MacKeys;
 use paging::Page;
-
-/// What a path segment cannot hold as it is: all but the unreserved characters of RFC 3986 section 2.3.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The JSON of an answer.
 pub type Listing = Vec<u8>;
@@ -117,45 +108,6 @@ impl Catalog {
         };
         Ok(render_success(&data, Some(pagination), request_id)?)
     }
-
-    /// `GET /v1/downloads/url`: a link that needs no header, on `base`.
-    ///
-    /// # Errors
-    /// As [`Catalog::select`].
-    pub fn issue_link(
-        &self,
-        permit: &Permit,
-        ask: &Ask,
-        issuer: &Issuer<'_>,
-        request_id: &str,
-    ) -> Result<Listing, Failure> {
-        let selected = self.select(permit, &Wanted::parse(ask)?, ask.channel())?;
-        let file = (selected.view.application.id.clone(), selected.version, selected.file);
-        let link = Link::new(permit.holder(), file, ask.channel(), ask.arrival.at);
-        let sealed = link.seal(issuer.keys).ok_or(Refusal::NotReady)?;
-        let name = utf8_percent_encode(&selected.object.file_name, SEGMENT);
-        let url = format!("{}/v1/d/{sealed}/{name}", issuer.base);
-        let data = LinkShape {
-            // Names this issue of the link without being the link.
-            download_id: format!("dl_{}", &Digest::of(sealed.as_bytes()).to_string()[..32]),
-            url: &url,
-            download_url: &url,
-            expires_at: link.expires_at(),
-            file_name: &selected.object.file_name,
-            file_size: selected.object.size,
-            checksum: selected.object.digest,
-            checksum_algorithm: "SHA-256",
-        };
-        Ok(render_success(&data, None, request_id)?)
-    }
-}
-
-/// What a link is made with.
-pub struct Issuer<'a> {
-    /// What it starts with.
-    pub base: &'a str,
-    /// What signs it.
-    pub keys: &'a MacKeys,
 }
 
 /// What a listing of applications is narrowed to.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use common::fields::Fields;
 use common::id::{ApplicationId, FileId, VersionName};
 use common::routes::RouteId;
 
 use super::link::Link;
 use super::{Catalog, View, application_id, file_id, file_of, object_of, version_wanted};
 use crate::deliver::Object;
-use crate::error::Failure;
+use crate::error::{Failure, Refusal};
 use crate::gate::Permit;
 use crate::request::Ask;
 
@@ -56,6 +57,57 @@ pub struct Selected {
     pub object: Object,
 }
 
+/// The names in a query or a body, as texts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Named {
+    application: String,
+    version: String,
+    file: Option<String>,
+}
+
+impl Named {
+    /// Reads them; what is missing is noted in `fields`.
+    pub fn read(fields: &mut Fields) -> Option<Self> {
+        let (application, version) = (fields.required_text("applicationId"), fields.required_text("version"));
+        let file = fields.text("fileId").flatten().filter(|text| !text.is_empty());
+        Some(Self { application: application?, version: version?, file })
+    }
+
+    /// What they name.
+    ///
+    /// # Errors
+    /// 404 for text that cannot name anything.
+    pub fn wanted(&self) -> Result<Wanted, Refusal> {
+        Ok(Wanted {
+            application: application_id(&self.application)?,
+            version: version_wanted(&self.version)?,
+            file: self.file.as_deref().map_or(Ok(FileWanted::Main), |id| file_id(id).map(FileWanted::Id))?,
+        })
+    }
+
+    fn of_query(ask: &Ask) -> Result<Self, Refusal> {
+        let mut fields = ask.query()?.fields();
+        match (Self::read(&mut fields), fields.into_faults()) {
+            (Some(named), faults) if faults.is_empty() => {
+                Ok(Self { version: asked_version(&named.version), ..named })
+            }
+            (_, faults) => Err(Refusal::BadParameters(faults)),
+        }
+    }
+}
+
+/// A version in a query. None has a space: it was a plus, as in `1.0+5`, that nobody encoded.
+pub(super) fn asked_version(text: &str) -> String {
+    text.replace(' ', "+")
+}
+
+impl Selected {
+    /// What a link to it names.
+    pub fn names(&self) -> (ApplicationId, VersionName, FileId) {
+        (self.view.application.id.clone(), self.version.clone(), self.file.clone())
+    }
+}
+
 impl Wanted {
     /// Reads what a keyed download route names.
     ///
@@ -63,14 +115,7 @@ impl Wanted {
     /// 404 for text that cannot name anything, 400 for a query that lacks what it needs.
     pub fn parse(ask: &Ask) -> Result<Self, Failure> {
         if ask.id() == RouteId::IssueLink {
-            let query = ask.query()?;
-            let file =
-                query.get(&["fileId"]).map(file_id).transpose()?.map_or(FileWanted::Main, FileWanted::Id);
-            return Ok(Self {
-                application: application_id(query.required("applicationId")?)?,
-                version: version_wanted(query.required("version")?)?,
-                file,
-            });
+            return Ok(Named::of_query(ask)?.wanted()?);
         }
         let file = match ask.id() {
             RouteId::DownloadNamed => FileWanted::Named(ask.params.get(2).to_owned()),

@@ -2,6 +2,8 @@
 
 mod listings;
 mod races;
+mod shares;
+mod updates;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The query of a request: names and values, each name once.
 
+use common::fields::Fields;
+
 use crate::error::Refusal;
 
 /// More parameters than any route has; the search for doubles is quadratic.
@@ -38,12 +40,9 @@ impl Query {
         names.iter().find_map(value)
     }
 
-    /// A value that must be there.
-    ///
-    /// # Errors
-    /// When it is not.
-    pub fn required(&self, name: &'static str) -> Result<&str, Refusal> {
-        self.get(&[name]).ok_or_else(|| Refusal::BadParameter(name, "is missing".to_owned()))
+    /// The same for who names all that is wrong at once.
+    pub fn fields(&self) -> Fields {
+        Fields::of_texts(self.0.iter().cloned())
     }
 
     /// `true` or `false`.

@@ -218,6 +218,33 @@ fn holder(seed: u64) -> Holder {
 }
 
 #[test]
+fn a_share_link_is_admitted_from_anywhere_and_otherwise_as_a_link() {
+    let narrow = |k: &mut KeyPolicy| k.allowlist = Allowlist::parse(["10.0.0.0/8"]).unwrap();
+    let ask = ask_of("GET", "/v1/downloads/d/x", "", arrival(HERE, 0));
+    type Also = fn(&mut KeyPolicy);
+    let cases: [(Also, &str); 4] = [
+        (|_| (), "admitted"),
+        (|k| k.is_enabled = false, "key_disabled"),
+        (|k| k.expires_at = Some(Timestamp::from_millis(NOW)), "key_expired"),
+        (|k| k.scopes = Scopes::preset("publisher").unwrap(), "scope_missing"),
+    ];
+    for (also, expected) in cases {
+        let both = |k: &mut KeyPolicy| {
+            narrow(k);
+            also(k);
+        };
+        let house = House::of(World::furnished(&[key_row("key_1", 1, both)]), SERVE);
+        assert_eq!(reason(house.gate.admit_share(&holder(1), &ask)), expected);
+        assert_eq!(reason(house.gate.admit_share(&holder(2), &ask)), "key_unknown");
+        assert_ne!(reason(house.gate.admit_link(&holder(1), &ask)), "admitted");
+    }
+    // A denial that no record has followed yet speaks before the address.
+    let house = House::of(World::furnished(&[key_row("key_1", 1, narrow)]), SERVE);
+    house.world.deny(&[key_at("key_1")]);
+    assert_eq!(reason(house.gate.admit_share(&holder(1), &ask)), "key_revoked");
+}
+
+#[test]
 fn a_link_is_admitted_as_its_key_would_be_but_for_the_minute() {
     let link = |house: &House, address: &str| {
         let ask = ask_of("GET", "/v1/d/x/y", "", arrival(address, 0));

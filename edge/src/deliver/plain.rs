@@ -1,0 +1,41 @@
+//! Answers without bytes of a file: JSON, nothing at all, and the way to somewhere else.
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+use super::body::Body;
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// JSON that nobody on the way may keep.
+pub fn json(body: Vec<u8>) -> Response<Body> {
+    let mut response = answer(StatusCode::OK, Body::bytes(body.into()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// There is nothing to tell (204).
+pub fn nothing() -> Response<Body> {
+    answer(StatusCode::NO_CONTENT, Body::empty())
+}
+
+/// For now it is there (302).
+pub fn elsewhere(url: &str) -> Response<Body> {
+    let mut response = answer(StatusCode::FOUND, Body::empty());
+    response.headers_mut().extend(HeaderValue::from_str(url).ok().map(|url| (LOCATION, url)));
+    response
+}
+
+fn answer(status: StatusCode, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
+/// Whoever has the URL of a share link has the file: so nobody is told the URL, lists it, or keeps what lies there.
+pub fn keep_to_who_has_the_link(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(http::header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
+}
