@@ -15,4 +15,6 @@ mod random;
 mod read_your_writes;
 mod refusals;
 mod servers;
+mod share;
+mod updates;
 mod upload;

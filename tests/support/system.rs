@@ -66,6 +66,11 @@ const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 impl System {
     /// With two edges, ready to serve.
     pub async fn in_process() -> Self {
+        Self::adjusted(2, |_, _| ()).await
+    }
+
+    /// With this many edges, each with its settings changed by `adjust`, ready to serve.
+    pub async fn adjusted(edges: usize, adjust: impl Fn(usize, &mut EdgeConfig)) -> Self {
         let (directory, stop) = (tempfile::tempdir().unwrap(), CancellationToken::new());
         let (clock, bus) = (Arc::new(ForwardClock::default()), Arc::new(LocalBus::new()));
         let config = control_plane::config::Config::embedded(
@@ -74,14 +79,15 @@ impl System {
             &mut common::runtime::settings::Settings::from_parts("", []),
         );
         let desk = control_plane::app::start(config, bus.clone(), clock.clone(), stop.clone()).await.unwrap();
-        let mut edges = Vec::new();
-        for name in ["edge-a", "edge-b"] {
-            let config = edge_config(name, &desk, directory.path());
+        let mut addresses = Vec::new();
+        for number in 0..edges {
+            let mut config = edge_config(&format!("edge-{number}"), &desk, directory.path());
+            adjust(number, &mut config);
             let edge = edge::app::start(config, bus.clone(), clock.clone(), stop.clone()).await.unwrap();
-            edges.push(format!("http://{}", edge.address));
+            addresses.push(format!("http://{}", edge.address));
         }
         let admin_key = desk.first_admin_key.as_ref().unwrap().expose().to_owned();
-        let doors = Doors { desk: format!("http://{}", desk.address), edges, admin_key };
+        let doors = Doors { desk: format!("http://{}", desk.address), edges: addresses, admin_key };
         for edge in 0..doors.edges.len() {
             let admin = doors.admin(edge);
             eventually(PATIENCE, || async { admin.get("/v1/applications").await.is(200) }).await;

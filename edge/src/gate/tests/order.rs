@@ -238,6 +238,12 @@ fn a_share_link_is_admitted_from_anywhere_and_otherwise_as_a_link() {
         assert_eq!(reason(house.gate.admit_share(&holder(2), &ask)), "key_unknown");
         assert_ne!(reason(house.gate.admit_link(&holder(1), &ask)), "admitted");
     }
+    for (row, expected) in
+        [(tenant(false), "tenant_inactive"), (customer(|c| c.is_active = false), "customer_inactive")]
+    {
+        let house = House::of(World::furnished(&[row, key_row("key_1", 1, narrow)]), SERVE);
+        assert_eq!(reason(house.gate.admit_share(&holder(1), &ask)), expected);
+    }
     // A denial that no record has followed yet speaks before the address.
     let house = House::of(World::furnished(&[key_row("key_1", 1, narrow)]), SERVE);
     house.world.deny(&[key_at("key_1")]);
