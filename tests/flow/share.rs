@@ -218,7 +218,6 @@ async fn what_is_wrong_with_an_order_is_named_all_at_once() {
 async fn a_share_link_stops_with_whatever_its_creator_loses() {
     let system = System::in_process().await;
     let admin = system.admin(0);
-    let set = |path: String, body: Value| (path, body);
     for (name, lose, status, reason) in [
         ("disabled", "key", 401, "key_disabled"),
         ("deleted", "key-deleted", 401, "key_deleted"),
@@ -245,13 +244,13 @@ async fn a_share_link_stops_with_whatever_its_creator_loses() {
             "application" => admin.delete(&format!("/v1/management/applications/{name}")).await,
             other => {
                 let (path, body) = match other {
-                    "key" => set(key, json!({ "isEnabled": false })),
-                    "customer" => set(customer, json!({ "isActive": false })),
-                    "scope" => set(key, json!({ "scopes": ["apps:read"] })),
-                    "narrowed" => set(key, json!({ "applicationIds": [] })),
-                    "tier" => set(version, json!({ "requiredTier": "Premium" })),
-                    "draft" => set(version, json!({ "isEnabled": false })),
-                    _ => set(version, json!({ "isActive": false })),
+                    "key" => (key, json!({ "isEnabled": false })),
+                    "customer" => (customer, json!({ "isActive": false })),
+                    "scope" => (key, json!({ "scopes": ["apps:read"] })),
+                    "narrowed" => (key, json!({ "applicationIds": [] })),
+                    "tier" => (version, json!({ "requiredTier": "Premium" })),
+                    "draft" => (version, json!({ "isEnabled": false })),
+                    _ => (version, json!({ "isActive": false })),
                 };
                 admin.patch(&path, &body).await
             }
