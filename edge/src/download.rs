@@ -16,7 +16,7 @@ use crate::catalog::link::Link;
 use crate::catalog::listing::{Issuer, Listing};
 use crate::catalog::selection::Wanted;
 use crate::deliver::body::Body;
-use crate::deliver::{Object, Plan, plan};
+use crate::deliver::{Object, Plan, document, plan};
 use crate::error::{Caller, Failure, Fault};
 use crate::gate::Permit;
 use crate::observe::{tell_request_id, tell_standing};
@@ -48,7 +48,10 @@ impl Edge {
 
     async fn serve(&self, ask: &Ask, body: &mut Option<Incoming>, caller: &Caller) -> Answer {
         match ask.route.credential {
-            Credential::Public => Ok(Response::new(Body::bytes("ok\n".into()))),
+            Credential::Public if ask.id() == RouteId::OpenApi => {
+                Ok(document(&self.forwarder.base_of(ask), &ask.headers))
+            }
+            Credential::Public => Ok(healthy()),
             Credential::Signed if ask.id() == RouteId::DownloadSigned => self.download_linked(ask).await,
             Credential::Signed => self.forwarder.receive_upload(ask, body, caller).await,
             Credential::Any | Credential::Admin => {
@@ -121,6 +124,13 @@ impl Edge {
             }
         }
     }
+}
+
+fn healthy() -> Response<Body> {
+    let mut response = Response::new(Body::bytes("ok\n".into()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn json(listing: Listing) -> Response<Body> {

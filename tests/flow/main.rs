@@ -6,6 +6,7 @@
 
 mod bindist_client;
 mod bus;
+mod contract;
 mod dev;
 mod download;
 mod keys;

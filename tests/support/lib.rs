@@ -10,6 +10,7 @@
 pub mod admin;
 pub mod client;
 pub mod content;
+pub mod contract;
 pub mod doors;
 pub mod eventually;
 pub mod fleet;

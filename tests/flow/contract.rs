@@ -1,0 +1,50 @@
+//! The OpenAPI document: valid, the same at every door, cached by its tag, and true of what the servers answer.
+
+use reqwest::Method;
+use serde_json::Value;
+use support::client::send;
+use support::contract::{DOCUMENT, template_of};
+use support::{Client, System};
+
+#[tokio::test]
+async fn both_planes_serve_the_document_to_everybody_with_their_own_base() {
+    let system = System::in_process().await;
+    for base in [&system.edges[0], &system.edges[1], &system.desk] {
+        let stranger = Client::new(base, None);
+        let answer = stranger.get("/openapi.json").await.expect(200);
+        assert_eq!(answer.header("content-type"), "application/json");
+        let mut document = answer.json();
+        assert_eq!(document["servers"][0]["url"], base.as_str());
+        document["servers"][0]["url"] = DOCUMENT["servers"][0]["url"].clone();
+        assert_eq!(&document, &*DOCUMENT);
+
+        let etag = answer.header("etag").to_owned();
+        let again = stranger.get_with("/openapi.json", "if-none-match", &etag).await.expect(304);
+        assert_eq!((again.body.len(), again.header("etag")), (0, etag.as_str()));
+        stranger.get_with("/openapi.json", "if-none-match", "\"another\"").await.expect(200);
+        let head = send(stranger.request(Method::HEAD, "/openapi.json")).await.expect(200);
+        assert_eq!(head.header("etag"), etag);
+        stranger.post("/openapi.json", &Value::Null).await.expect(405);
+    }
+}
+
+#[tokio::test]
+async fn schemas_of_the_document_are_schemas() {
+    for (name, schema) in DOCUMENT["components"]["schemas"].as_object().unwrap() {
+        let told = jsonschema::draft202012::meta::validate(schema).err().map(|error| error.to_string());
+        assert_eq!(told, None, "{name}");
+    }
+}
+
+#[test]
+fn a_path_leads_to_its_template() {
+    let check = |path: &str, template: Option<&str>| assert_eq!(template_of(path), template, "{path}");
+    check("/v1/downloads/url", Some("/v1/downloads/url"));
+    check("/v1/downloads/d/abc", Some("/v1/downloads/d/{token}"));
+    check(
+        "/v1/applications/a/versions/1%2B2/files",
+        Some("/v1/applications/{applicationId}/versions/{version}/files"),
+    );
+    check("/v1/applications/", None);
+    check("/v1/nothing", None);
+}
