@@ -1,10 +1,11 @@
 //! The OpenAPI document: valid, the same at every door, cached by its tag, and true of what the servers answer.
 
 use reqwest::Method;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use support::client::send;
-use support::contract::{DOCUMENT, template_of};
-use support::{Client, System};
+use support::contract::{DOCUMENT, check, template_of};
+use support::{Answer, Client, System};
 
 #[tokio::test]
 async fn both_planes_serve_the_document_to_everybody_with_their_own_base() {
@@ -38,13 +39,36 @@ async fn schemas_of_the_document_are_schemas() {
 
 #[test]
 fn a_path_leads_to_its_template() {
-    let check = |path: &str, template: Option<&str>| assert_eq!(template_of(path), template, "{path}");
-    check("/v1/downloads/url", Some("/v1/downloads/url"));
-    check("/v1/downloads/d/abc", Some("/v1/downloads/d/{token}"));
-    check(
+    let leads = |path: &str, template: Option<&str>| assert_eq!(template_of(path), template, "{path}");
+    leads("/v1/downloads/url", Some("/v1/downloads/url"));
+    leads("/v1/downloads/d/abc", Some("/v1/downloads/d/{token}"));
+    leads(
         "/v1/applications/a/versions/1%2B2/files",
         Some("/v1/applications/{applicationId}/versions/{version}/files"),
     );
-    check("/v1/applications/", None);
-    check("/v1/nothing", None);
+    leads("/v1/applications/", None);
+    leads("/v1/nothing", None);
+}
+
+#[test]
+fn what_the_document_does_not_foresee_fails_the_test_that_met_it() {
+    let meta = r#""meta":{"requestId":"r","version":"1.0.0"}"#;
+    let told = |data: &str| format!(r#"{{"success":true,"data":{data},{meta}}}"#);
+    let fits = |status: u16, kind: &str, body: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", kind.parse().unwrap());
+        headers.insert("x-request-id", "r".parse().unwrap());
+        let answer = Answer { status, headers, body: body.as_bytes().to_vec() };
+        let path = "/v1/management/tiers/Basic";
+        std::panic::catch_unwind(|| check(&Method::GET, path, &answer)).is_ok()
+    };
+    let (json, tier) = ("application/json", told(r#"{"name":"Basic","rank":0}"#));
+    assert!(fits(200, json, &tier));
+    assert!(!fits(201, json, &tier), "a status");
+    assert!(!fits(200, "text/html", &tier), "a type");
+    assert!(!fits(200, json, &told(r#"{"name":"Basic","rank":0,"secret":1}"#)), "a field");
+    assert!(!fits(200, json, &told(r#"{"name":"Basic"}"#)), "a field that is missing");
+    assert!(!fits(200, json, &told(r#"{"name":"Basic","rank":"0"}"#)), "a type of a field");
+    assert!(!fits(404, json, r#"{"success":false}"#), "a failure");
+    assert!(!fits(429, json, &tier), "a header that is missing");
 }
