@@ -18,11 +18,13 @@ const FAILURES: &[(u16, &str, &str, &[&str])] = &[
     (410, "Expired", "A genuine URL past its time.", &[]),
     (412, "PreconditionFailed", "A condition of the request is not met.", &[]),
     (413, "TooLarge", "More than this route takes, or than the tenant may store.", &[]),
+    (414, "UriTooLong", "The target is longer than we read.", &[]),
     (415, "UnsupportedMediaType", "The body is of a type that the route does not read.", &[]),
     (416, "RangeNotSatisfiable", "No range of the request lies in the file.", &["Content-Range"]),
     (422, "Unprocessable", "The Idempotency-Key was used for another request.", &[]),
     (423, "Locked", "Somebody else is sending to this upload right now.", &[]),
     (429, "RateLimited", "The key's minute is spent, or too many authentications failed.", &["Retry-After"]),
+    (431, "HeadTooLarge", "The head of the request is larger than we read.", &[]),
     (500, "Broken", "Something broke on our side. Tell the vendor the request id.", &[]),
     (503, "Unavailable", "Not now.", &["Retry-After"]),
 ];
@@ -55,7 +57,7 @@ pub(super) fn of(route: &Route, operation: &Operation) -> Vec<(u16, Value)> {
 }
 
 fn statuses(route: &Route, operation: &Operation) -> BTreeSet<u16> {
-    let mut statuses: BTreeSet<u16> = [400, 500, 503].into();
+    let mut statuses: BTreeSet<u16> = [400, 414, 431, 500, 503].into();
     statuses.extend(&operation.refusals);
     match route.credential {
         Credential::Public => {}

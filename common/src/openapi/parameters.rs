@@ -26,7 +26,7 @@ fn schema_of(name: &str) -> (Value, &'static str) {
         "tenantId" => (reference("TenantId"), "The tenant of the key."),
         "backupId" => (reference("BackupId"), "A backup."),
         "name" => (reference("TierName"), "A tier."),
-        "link" | "token" | "ticket" => (line(4_096), "What we signed, to the letter."),
+        "link" | "token" | "ticket" => (form("^[A-Za-z0-9._~-]{1,1024}$"), "What we signed, to the letter."),
         _ => (line(4_096), ""),
     }
 }
