@@ -48,6 +48,9 @@ impl Edge {
 
     async fn serve(&self, ask: &Ask, body: &mut Option<Incoming>, caller: &Caller) -> Answer {
         match ask.route.credential {
+            Credential::Public if ask.route.plane == Plane::Desk => {
+                self.forwarder.forward(ask, body, caller).await
+            }
             Credential::Public if ask.id() == RouteId::OpenApi => {
                 Ok(document(&self.forwarder.base_of(ask), &ask.headers))
             }

@@ -11,6 +11,7 @@ mod dev;
 mod download;
 mod keys;
 mod large;
+mod matrix;
 mod outage;
 mod random;
 mod read_your_writes;

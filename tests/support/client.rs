@@ -35,6 +35,12 @@ impl Client {
         Self { http: http.build().unwrap(), ..self.clone() }
     }
 
+    /// The same caller at another door.
+    #[must_use]
+    pub fn to(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     /// The same caller with another credential.
     #[must_use]
     pub fn with(&self, credential: Option<&str>) -> Self {

@@ -30,7 +30,7 @@ pub fn check(method: &Method, path: &str, answer: &Answer) {
     let own = operation(item, method);
     let operation = own.or_else(|| operation(item, &Method::GET).filter(|_| method == Method::HEAD));
     // Before any route: a method that the path has not, OPTIONS; a plane that leaves it to the other.
-    let is_generic = operation.is_none() || is_elsewhere(answer);
+    let is_generic = operation.is_none() || is_elsewhere(method, answer);
     if is_generic {
         if answer.status >= 400 && !answer.body.is_empty() {
             assert_valid("/components/schemas/Error", answer, &told);
@@ -99,8 +99,14 @@ fn escaped(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")
 }
 
-fn is_elsewhere(answer: &Answer) -> bool {
-    answer.status == 404 && answer.failure_reason() == Some("route_not_found".to_owned())
+/// A route that this plane has no handler for: its path is unknown to it, or known for other methods alone.
+fn is_elsewhere(method: &Method, answer: &Answer) -> bool {
+    let allow = answer.headers.get("allow").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match answer.status {
+        404 => answer.failure_reason().as_deref() == Some("route_not_found"),
+        405 => allow.split(", ").any(|allowed| allowed == method.as_str()),
+        _ => false,
+    }
 }
 
 /// Without its parameters.
