@@ -29,8 +29,20 @@ async fn both_planes_serve_the_document_to_everybody_with_their_own_base() {
     }
 }
 
-#[tokio::test]
-async fn schemas_of_the_document_are_schemas() {
+/// The schema of OpenAPI 3.1 documents that the OpenAPI Initiative publishes (2022-10-07, Apache-2.0).
+const OPENAPI: &str = include_str!("contract/openapi-3.1.schema.json");
+
+#[test]
+fn the_document_is_openapi_3_1_and_its_schemas_are_schemas() {
+    let published: Value = serde_json::from_str(OPENAPI).unwrap();
+    let validator = jsonschema::draft202012::new(&published).unwrap();
+    let faults = |document: &Value| -> Vec<String> {
+        validator.iter_errors(document).map(|fault| format!("{}: {fault}", fault.instance_path())).collect()
+    };
+    assert_eq!(faults(&DOCUMENT), [""; 0]);
+    let mut broken = DOCUMENT.clone();
+    broken["paths"]["/healthz"]["get"]["responses"] = Value::from("none");
+    assert!(!faults(&broken).is_empty());
     for (name, schema) in DOCUMENT["components"]["schemas"].as_object().unwrap() {
         let told = jsonschema::draft202012::meta::validate(schema).err().map(|error| error.to_string());
         assert_eq!(told, None, "{name}");
