@@ -13,6 +13,7 @@ pub mod key;
 pub mod limit;
 pub mod mac;
 pub mod network;
+pub mod openapi;
 pub mod policy;
 pub mod problem;
 pub mod proof;

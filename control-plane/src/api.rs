@@ -42,7 +42,7 @@ use crate::api::answer::Handled;
 use crate::api::call::Call;
 use crate::api::caller::{Asking, Caller};
 pub(crate) use crate::api::desk::Desk;
-use crate::error::{Failure, REQUEST_ID, fail};
+use crate::error::{Failure, REQUEST_ID, fail, tell_document};
 
 /// Who is at the other end of the connection: an extension that the listener puts on each request.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,8 @@ enum Handler {
     Keyed(Keyed),
     /// For those who bring a signed text in the path.
     Ticketed(Ticketed),
+    /// For everybody: what this API is.
+    Document,
     /// The edge answers it, from what it knows.
     Elsewhere,
 }
@@ -102,6 +104,7 @@ fn handler_of(route: RouteId) -> Handler {
         RouteId::ReadKey => keyed(keys::read),
         RouteId::ChangeKey => keyed(keys::change),
         RouteId::DeleteKey => keyed(keys::delete),
+        RouteId::OpenApi => Handler::Document,
         RouteId::ListVersions
         | RouteId::ListFiles
         | RouteId::DownloadFile
@@ -136,7 +139,6 @@ fn handler_of(route: RouteId) -> Handler {
         | RouteId::ReadBackup
         | RouteId::RestoreBackup
         | RouteId::DownloadBackup
-        | RouteId::OpenApi
         | RouteId::Health => Handler::Elsewhere,
     }
 }
@@ -201,6 +203,9 @@ async fn answer(
     let call = call_of(desk, parts, params, Arrival { body, request_id: request_id.clone(), now });
     let exact = entries.iter().find(|entry| *entry.route.method == method);
     let entry = exact.or_else(|| entries.iter().find(|entry| answers(entry.route, &method)));
+    if let (Ok(call), Some(Entry { handler: Handler::Document, .. })) = (&call, entry) {
+        return tell_document(&call.base, &call.headers, &request_id);
+    }
     let outcome = match (call, entry) {
         (Ok(call), Some(entry)) => guarded(desk, entry, call).await,
         (Err(problem), Some(_)) => Err(problem.into()),
@@ -237,7 +242,7 @@ async fn guarded(desk: &Arc<Desk>, entry: &Entry, call: Call) -> Handled {
                 handler(desk.clone(), caller, call).await
             }
             Handler::Ticketed(handler) => handler(desk.clone(), call).await,
-            Handler::Elsewhere => Err(refusals::route_not_found().into()),
+            Handler::Document | Handler::Elsewhere => Err(refusals::route_not_found().into()),
         }
     };
     let ended = AssertUnwindSafe(run).catch_unwind().await;

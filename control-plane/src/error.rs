@@ -5,10 +5,13 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use common::openapi;
 use common::problem::{Code, Format, Problem, refusals};
 use common::time::Timestamp;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::domain::Refusal;
 use crate::store::{StoreError, StoreFault};
@@ -96,6 +99,25 @@ pub(crate) fn succeed(outcome: Outcome, body: Vec<u8>, request_id: &str) -> Resp
 pub(crate) fn tell(ready: bool, content_type: &'static str, body: String) -> Response {
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     respond(status, HeaderValue::from_static(content_type), body.into_bytes(), "")
+}
+
+/// The OpenAPI document for who reaches us at `base`, or 304 for who has it (RFC 9110 section 15.4.5).
+pub(crate) fn tell_document(base: &str, request: &HeaderMap, request_id: &str) -> Response {
+    let openapi::Served { body, etag } = openapi::served(base);
+    let known = request.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let is_known = openapi::is_known(known, &etag);
+    let (status, body) =
+        if is_known { (StatusCode::NOT_MODIFIED, Vec::new()) } else { (StatusCode::OK, body) };
+    let mut response = respond(status, HeaderValue::from_static("application/json"), body, request_id);
+    let headers = response.headers_mut();
+    if is_known {
+        // Section 8.6: they would speak of a body that is not sent.
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(CONTENT_TYPE);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.extend(HeaderValue::try_from(etag).ok().map(|etag| (ETAG, etag)));
+    response
 }
 
 /// A failure in the form that the caller wants.

@@ -3,6 +3,7 @@
 
 pub mod body;
 mod conditional;
+mod document;
 mod headers;
 mod multipart;
 pub mod plain;
@@ -25,6 +26,7 @@ use self::range::Selection;
 use crate::origin::ImmutableFile;
 
 pub use self::body::{Body, Piece};
+pub(crate) use self::document::document;
 pub use self::range::ByteRange;
 
 /// A file of a version as something to send. The catalog makes it.

@@ -15,9 +15,9 @@ use hyper::body::Incoming;
 use crate::app::Edge;
 use crate::catalog::selection::Wanted;
 use crate::deliver::body::Body;
-use crate::deliver::plain::json;
-use crate::deliver::{Object, Plan, plan};
-use crate::error::{Caller, Failure, Fault, Refusal};
+use crate::deliver::plain::{json, text};
+use crate::deliver::{Object, Plan, document, plan};
+use crate::error::{Caller, Failure, Fault};
 use crate::gate::Permit;
 use crate::observe::{tell_request_id, tell_standing};
 use crate::request::{Arrival, Ask};
@@ -49,8 +49,8 @@ impl Edge {
 
     async fn serve(&self, ask: &Ask, body: &mut Option<Incoming>, caller: &Caller) -> Answer {
         match Service::of(ask.id()) {
-            Service::Health => Ok(Response::new(Body::bytes("ok\n".into()))),
-            Service::Description => Err(Refusal::UnknownRoute.into()),
+            Service::Health => Ok(text("ok\n")),
+            Service::Description => Ok(document(&self.forwarder.base_of(ask), &ask.headers)),
             Service::Login | Service::Ticket => self.forwarder.forward(ask, body, caller).await,
             Service::Link => self.download_linked(ask, caller).await,
             Service::Share => self.download_shared(ask, caller).await,

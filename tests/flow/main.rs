@@ -6,10 +6,12 @@
 
 mod bindist_client;
 mod bus;
+mod contract;
 mod dev;
 mod download;
 mod keys;
 mod large;
+mod matrix;
 mod outage;
 mod random;
 mod read_your_writes;

@@ -6,3 +6,4 @@
 
 mod large;
 mod random;
+mod schemathesis;

@@ -7,6 +7,8 @@ use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+use crate::contract;
+
 /// No answer within this time is a hang.
 pub const LONGEST: Duration = Duration::from_secs(40);
 
@@ -31,6 +33,12 @@ impl Client {
         let address: IpAddr = address.parse().unwrap();
         let http = reqwest::Client::builder().no_proxy().timeout(LONGEST).local_address(address);
         Self { http: http.build().unwrap(), ..self.clone() }
+    }
+
+    /// The same caller at another door.
+    #[must_use]
+    pub fn to(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
     }
 
     /// The same caller with another credential.
@@ -87,7 +95,7 @@ impl Client {
     }
 }
 
-/// Sends a request and reads the whole answer.
+/// Sends a request and reads the whole answer, which must be one that the OpenAPI document foresees.
 pub async fn send(request: RequestBuilder) -> Answer {
     try_send(request).await.expect("no answer")
 }
@@ -95,10 +103,16 @@ pub async fn send(request: RequestBuilder) -> Answer {
 /// The same where nobody may be listening.
 pub async fn try_send(request: RequestBuilder) -> Result<Answer, String> {
     let told = |error: reqwest::Error| format!("{error:?}");
-    let answer = request.send().await.map_err(told)?;
+    let (http, request) = request.build_split();
+    let request = request.map_err(told)?;
+    let method = request.method().clone();
+    let answer = http.execute(request).await.map_err(told)?;
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let path = answer.url().path().to_owned();
     let body = answer.bytes().await.map_err(told)?.to_vec();
-    Ok(Answer { status, headers, body })
+    let answer = Answer { status, headers, body };
+    contract::check(&method, &path, &answer);
+    Ok(answer)
 }
 
 /// What a caller was told.
@@ -167,6 +181,14 @@ impl Answer {
         let error = if json["error"].is_object() { &json["error"] } else { &json };
         let word = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
         (word("code"), word("reason"))
+    }
+
+    /// `reason` of a failure, when the body is one.
+    #[must_use]
+    pub fn failure_reason(&self) -> Option<String> {
+        let json: Value = serde_json::from_slice(&self.body).ok()?;
+        let error = if json["error"].is_object() { &json["error"] } else { &json };
+        error["reason"].as_str().map(str::to_owned)
     }
 
     /// The values of a header; empty when there is none.

@@ -10,6 +10,7 @@
 pub mod admin;
 pub mod client;
 pub mod content;
+pub mod contract;
 pub mod doors;
 pub mod eventually;
 pub mod fleet;
@@ -18,6 +19,7 @@ pub mod large;
 pub mod ports;
 pub mod program;
 pub mod redis;
+pub mod schemathesis;
 pub mod system;
 pub mod tools;
 

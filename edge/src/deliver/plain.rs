@@ -14,6 +14,13 @@ pub fn json(body: Vec<u8>) -> Response<Body> {
     response
 }
 
+/// A word of text that nobody on the way may keep.
+pub fn text(word: &'static str) -> Response<Body> {
+    let mut response = answer(StatusCode::OK, Body::bytes(word.into()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
 /// There is nothing to tell (204).
 pub fn nothing() -> Response<Body> {
     answer(StatusCode::NO_CONTENT, Body::empty())

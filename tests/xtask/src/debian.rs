@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::{Failure, say};
 
-/// Something that must be there: a program in the path, or a file by its full path.
+/// Something that must be there: a program in the path, a file by its full path, or a module of Python.
 struct Need {
     probe: &'static str,
     package: &'static str,
@@ -22,6 +22,11 @@ const NEEDS: &[Need] = &[
     ),
     need("curl", "curl", "downloads, ranges and resumption as customers do them"),
     need("redis-server", "redis-server", "the bus between the planes, started privately by each test"),
+    need(
+        "python3 -m ensurepip",
+        "python3-venv",
+        "an environment for schemathesis, inside the target directory",
+    ),
     need("wget", "wget", "resumption as customers do it"),
 ];
 
@@ -62,6 +67,10 @@ fn missing(is_there: impl Fn(&str) -> bool) -> Vec<&'static Need> {
 fn is_there(probe: &str) -> bool {
     if probe.starts_with('/') {
         return Path::new(probe).exists();
+    }
+    if let Some(module) = probe.strip_prefix("python3 -m ") {
+        let import = Command::new("python3").args(["-c", &format!("import {module}")]).output();
+        return import.is_ok_and(|output| output.status.success());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(probe).is_file())

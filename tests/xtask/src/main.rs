@@ -6,6 +6,7 @@ use std::process::ExitCode;
 mod debian;
 mod job;
 mod proofs;
+mod python;
 mod steps;
 
 use job::Job;
@@ -14,8 +15,9 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   test [--no-install] [FILTER…]   run all tests, or those whose name contains a FILTER; a FILTER that names
-                                  a test target (house, flow) runs that target. What the tests need from
-                                  Debian is installed when it is missing; --no-install refuses instead
+                                  a test target (house, flow, schemathesis) runs that target. What the tests
+                                  need from Debian is installed when it is missing, and schemathesis into the
+                                  target directory; --no-install refuses instead
   prove [NAME]                    list the long proofs, or run one in release
 
 Exit codes: 0 ok, 1 failed, 2 usage";
@@ -49,6 +51,9 @@ fn run(job: Job) -> Result<(), Failure> {
         }
         Job::Test { install, filters } => {
             debian::provide(install)?;
+            if python::is_asked(&filters) {
+                python::provide(install)?;
+            }
             steps::run(&steps::tests(&filters))
         }
         Job::ListProofs => {
@@ -58,6 +63,9 @@ fn run(job: Job) -> Result<(), Failure> {
         Job::Prove { name } => {
             proofs::require(&name)?;
             debian::provide(true)?;
+            if name == "schemathesis" {
+                python::provide(true)?;
+            }
             steps::run(&steps::proof(&name))
         }
     }

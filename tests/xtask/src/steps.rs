@@ -29,7 +29,8 @@ pub(crate) fn tests(filters: &[String]) -> Vec<Step> {
     let build = [step("build --locked --workspace --bins"), chosen.clone()].concat();
     let mut test = [step("test --locked --workspace --no-fail-fast"), chosen].concat();
     if filters.is_empty() {
-        return vec![build, test, step("test --locked --workspace --no-fail-fast --doc")];
+        let doc = step("test --locked --workspace --no-fail-fast --doc");
+        return vec![build, test, doc, step("test --locked --workspace --test schemathesis")];
     }
     if !names.is_empty() {
         test.push("--".to_owned());
@@ -88,5 +89,6 @@ fn filters_choose_targets_or_names() {
     check(&["prove"], "--tests -- prove");
     check(&[], "--tests --benches");
     assert_eq!(lines(&["flow", "a"])[0], "build --locked --workspace --bins --test flow");
-    assert_eq!(lines(&[]).len(), 3);
+    assert_eq!(lines(&[]).len(), 4);
+    assert_eq!(lines(&["schemathesis"])[1], "test --locked --workspace --no-fail-fast --test schemathesis");
 }

@@ -1,0 +1,79 @@
+//! What happened: uploads and downloads, and every write of the management.
+
+use serde_json::{Value, json};
+
+use super::operation::Operation;
+use super::schema::{answer, flag, line, list, moment, moment_or_day, one_of, reference, says, text, whole};
+
+const TAG: &str = "Records";
+
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    vec![("Activity", activity()), ("AuditEntry", audit_entry())]
+}
+
+fn activity() -> Value {
+    let required = vec![
+        ("type", one_of(&["upload", "download"])),
+        ("id", line(100)),
+        ("applicationId", reference("ApplicationId")),
+        ("version", reference("VersionName")),
+        ("fileSize", whole(0)),
+        ("bytes", says(whole(0), "Handed over; of an upload all of them.")),
+        ("completed", flag()),
+        ("keyId", reference("KeyId")),
+        ("clientIp", line(50)),
+        ("timestamp", moment()),
+    ];
+    let optional = vec![
+        ("applicationName", line(200)),
+        ("fileName", reference("FileName")),
+        ("customerId", reference("CustomerId")),
+        ("userAgent", text(200)),
+    ];
+    says(answer(required, optional), "An upload or a download.")
+}
+
+fn audit_entry() -> Value {
+    let state = || json!({ "type": "object" });
+    let required = vec![
+        ("id", line(100)),
+        ("action", line(100)),
+        ("target", line(500)),
+        ("actor", says(line(100), "The id of the key, or `operator`.")),
+        ("timestamp", moment()),
+    ];
+    let optional = vec![("before", state()), ("after", state()), ("ip", line(50)), ("requestId", line(128))];
+    says(answer(required, optional), "A write of the management; never changed afterwards.")
+}
+
+pub(super) fn list_activity() -> Operation {
+    let fields = vec![
+        ("activities", list(reference("Activity"))),
+        ("count", says(whole(0), "How many are in this answer.")),
+        ("pagination", reference("More")),
+    ];
+    let types = one_of(&["upload", "uploads", "download", "downloads", "all"]);
+    Operation::new(TAG, "List uploads and downloads")
+        .says("The newest first.")
+        .query("type", types, "`all` when absent.")
+        .query("applicationId", reference("ApplicationId"), "Of this application.")
+        .query("customerId", reference("CustomerId"), "Of this customer.")
+        .query("keyId", reference("KeyId"), "By this key.")
+        .query("startDate", moment_or_day(), "From this moment or day.")
+        .query("endDate", moment_or_day(), "To this moment or day.")
+        .pages()
+        .listed(answer(fields, vec![]))
+}
+
+pub(super) fn list_audit() -> Operation {
+    let fields = vec![("entries", list(reference("AuditEntry"))), ("pagination", reference("More"))];
+    Operation::new(TAG, "List the writes of the management")
+        .says("The newest first.")
+        .query("action", line(100), "Like `key.create`.")
+        .query("target", line(500), "What was written.")
+        .query("actor", line(100), "The id of a key, or `operator`.")
+        .query("startDate", moment_or_day(), "From this moment or day.")
+        .query("endDate", moment_or_day(), "To this moment or day.")
+        .pages()
+        .listed(answer(fields, vec![]))
+}
