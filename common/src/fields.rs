@@ -103,6 +103,11 @@ impl Fields {
         })
     }
 
+    /// True or false; null means the default.
+    pub fn flag_or(&mut self, name: &'static str, default: bool) -> Option<bool> {
+        self.flag(name).map(|sent| sent.unwrap_or(default))
+    }
+
     /// A whole number that is not negative.
     pub fn whole(&mut self, name: &'static str) -> Sent<u64> {
         self.whole_within(name, 0..=u64::MAX)

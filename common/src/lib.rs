@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod catalog;
+pub mod cors;
 pub mod credential;
 pub mod digest;
 pub mod fields;

@@ -57,6 +57,14 @@ impl Allowlist {
         self.0.is_empty() || self.0.iter().any(|network| network.contains(&address))
     }
 
+    /// True when `other` admits every address that this list admits, entry by entry: networks of `other` that only
+    /// together cover one of ours are not added up.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let covered = |network: &IpNet| other.0.iter().any(|wider| wider.contains(network));
+        other.0.is_empty() || (!self.0.is_empty() && self.0.iter().all(covered))
+    }
+
     /// The canonical entries.
     #[must_use]
     pub fn networks(&self) -> &[IpNet] {

@@ -162,7 +162,7 @@ fn paths() -> Value {
 fn rendered(route: &Route, operation: &Operation) -> Value {
     let mut parameters = parameters::of_path(route.path);
     parameters.extend(operation.parameters.clone());
-    if failures::takes_idempotency_key(route) {
+    if route.takes_idempotency_key() {
         parameters.push(idempotency_key());
     }
     let scope = route.scope.map(|scope| format!("Needs the scope `{scope}`."));
@@ -214,7 +214,7 @@ fn with_headers(route: &Route, mut answer: Value) -> Value {
         ];
         own.extend(headers(&limits));
     }
-    if failures::takes_idempotency_key(route) {
+    if route.takes_idempotency_key() {
         own.extend(headers(&["Idempotency-Replayed"]));
     }
     if let Some(Value::Object(more)) = answer.get("headers") {

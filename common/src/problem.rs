@@ -2,6 +2,8 @@
 
 pub mod refusals;
 
+use http::header::ACCEPT;
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -46,6 +48,8 @@ codes! {
     Validation 400 "VALIDATION_ERROR";
     /// The path exists, with other methods.
     MethodNotAllowed 405 "METHOD_NOT_ALLOWED";
+    /// The request is well formed, and contradicts an earlier one.
+    Unprocessable 422 "VALIDATION_ERROR";
     /// The body is of a type that the route does not read.
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE";
     /// `If-Match` or `If-Unmodified-Since` is not met.
@@ -96,15 +100,19 @@ pub enum Format {
 }
 
 impl Format {
-    /// What an `Accept` header asks for: problem documents only when it names them.
+    /// What the `Accept` lines of a request ask for (RFC 9110 section 12.5.1): problem documents only when they are
+    /// named themselves, and not when plain JSON is named and preferred. A wildcard chooses nothing.
     #[must_use]
-    pub fn of_accept(accept: Option<&str>) -> Self {
-        let named = |accept: &str| {
-            accept.split(',').any(|t| {
-                t.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case("application/problem+json"))
-            })
-        };
-        if accept.is_some_and(named) { Self::ProblemJson } else { Self::Envelope }
+    pub fn of_headers(headers: &HeaderMap) -> Self {
+        let lines = || headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let best =
+            |media| lines().flat_map(|line| line.split(',')).filter_map(|range| weight(range, media)).max();
+        match (best("application/problem+json"), best("application/json")) {
+            (Some(problem), plain) if problem > 0 && plain.is_none_or(|plain| plain <= problem) => {
+                Self::ProblemJson
+            }
+            _ => Self::Envelope,
+        }
     }
 
     /// The Content-Type of a failure in this form.
@@ -115,6 +123,21 @@ impl Format {
             Self::ProblemJson => "application/problem+json",
         }
     }
+}
+
+/// The weight of a media range in thousandths, when it is this very type. A weight that is none counts as none sent.
+fn weight(range: &str, media: &str) -> Option<u16> {
+    let mut parts = range.split(';').map(str::trim);
+    if !parts.next()?.eq_ignore_ascii_case(media) {
+        return None;
+    }
+    let sent = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    let thousandths = |text: &str| {
+        let weight: f32 = text.parse().ok().filter(|weight| (0.0..=1.0).contains(weight))?;
+        // At most three digits are sent: within 0 to 1000 by the line above.
+        Some((weight * 1000.0).round() as u16)
+    };
+    Some(sent.and_then(thousandths).unwrap_or(1000))
 }
 
 impl Problem {
@@ -128,6 +151,14 @@ impl Problem {
     #[must_use]
     pub fn with_details(self, details: Value) -> Self {
         Self { details: Some(details), ..self }
+    }
+
+    /// What `about:blank` is called: the phrase of its status (RFC 9457 section 4.2.1).
+    fn title(&self) -> &'static str {
+        StatusCode::from_u16(self.code.status())
+            .ok()
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or("Failure")
     }
 
     /// The body in the form that the caller wants.
@@ -146,8 +177,9 @@ impl Problem {
             }),
             Format::ProblemJson => json!({
                 "type": "about:blank",
-                "title": self.message,
+                "title": self.title(),
                 "status": self.code.status(),
+                "detail": self.message,
                 "code": self.code.as_str(),
                 "reason": self.reason,
                 "requestId": request_id,
@@ -231,7 +263,45 @@ mod tests {
         let told =
             |format| String::from_utf8(problem.render(format, "req-1", Timestamp::from_millis(0))).unwrap();
         insta::assert_snapshot!(told(Format::Envelope), @r#"{"error":{"code":"FORBIDDEN","message":"This address is not allowed for this key","reason":"ip_not_allowed","timestamp":"1970-01-01T00:00:00.000Z"},"meta":{"requestId":"req-1","version":"1.0.0"},"success":false}"#);
-        insta::assert_snapshot!(told(Format::of_accept(Some("text/html, application/problem+json;q=0.9"))), @r#"{"code":"FORBIDDEN","reason":"ip_not_allowed","requestId":"req-1","status":403,"timestamp":"1970-01-01T00:00:00.000Z","title":"This address is not allowed for this key","type":"about:blank"}"#);
+        insta::assert_snapshot!(told(Format::ProblemJson), @r#"{"code":"FORBIDDEN","detail":"This address is not allowed for this key","reason":"ip_not_allowed","requestId":"req-1","status":403,"timestamp":"1970-01-01T00:00:00.000Z","title":"Forbidden","type":"about:blank"}"#);
+    }
+
+    #[test]
+    fn problem_documents_are_for_those_who_name_and_do_not_rank_them_below_json() {
+        let wants = |lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            headers.extend(lines.iter().map(|line| (ACCEPT, line.parse().unwrap())));
+            Format::of_headers(&headers) == Format::ProblemJson
+        };
+        for lines in [
+            &["application/problem+json"][..],
+            &["text/html, Application/Problem+JSON;q=0.1, */*;q=0.8"],
+            &["application/json, application/problem+json"],
+            &["application/json;q=0.5,application/problem+json; charset=utf-8; q=0.7"],
+            &["text/html", "application/problem+json"],
+            &["application/problem+json;q=nonsense"],
+        ] {
+            assert!(wants(lines), "{lines:?}");
+        }
+        for lines in [
+            &[][..],
+            &["*/*"],
+            &["application/*"],
+            &["application/json"],
+            &["application/problem+json;q=0"],
+            &["application/problem+json;q=0.000, */*"],
+            &["application/json, application/problem+json;q=0.9"],
+            &["application/problem+jsonp"],
+        ] {
+            assert!(!wants(lines), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn every_code_has_a_title() {
+        for code in Code::ALL {
+            assert_ne!(Problem::new(*code, "x", "x").title(), "Failure", "{code:?}");
+        }
     }
 
     #[test]

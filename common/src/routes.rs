@@ -47,6 +47,16 @@ pub struct Route {
     pub scope: Option<Scope>,
 }
 
+impl Route {
+    /// Whether an `Idempotency-Key` is obeyed: management by POST or PATCH, where a key says whose request it was. What is
+    /// sent by PUT or DELETE can be sent again as it is.
+    #[must_use]
+    pub fn takes_idempotency_key(&self) -> bool {
+        let keyed = matches!(self.credential, Credential::Any | Credential::Admin);
+        keyed && self.plane == Plane::Desk && matches!(*self.method, Method::POST | Method::PATCH)
+    }
+}
+
 macro_rules! routes {
     ($($name:ident $method:ident $path:literal $plane:ident $credential:ident $($scope:ident)?;)*) => {
         /// The routes by name. Each router has one exhaustive match over it.
@@ -142,7 +152,7 @@ routes! {
     Health GET "/healthz" Edge Public;
 }
 
-/// The methods that a path answers, for `Allow` (RFC 9110 section 10.2.1); HEAD wherever GET is.
+/// The methods that a path answers, for `Allow` (RFC 9110 section 10.2.1); HEAD wherever GET is, OPTIONS everywhere.
 #[must_use]
 pub fn allowed_methods(path: &str) -> Vec<&'static str> {
     let mut methods: Vec<&'static str> = Vec::new();
@@ -152,6 +162,7 @@ pub fn allowed_methods(path: &str) -> Vec<&'static str> {
             methods.push("HEAD");
         }
     }
+    methods.push("OPTIONS");
     methods
 }
 

@@ -11,6 +11,7 @@ mod customers;
 mod desk;
 mod direct_upload;
 mod fields;
+mod idempotency;
 mod keys;
 mod large_upload;
 mod lent;
@@ -29,12 +30,13 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
 use axum::response::Response;
 use axum::routing::any;
+use common::cors;
 use common::problem::{Code, Format, Problem, refusals, sane_request_id};
 use common::routes::{ROUTES, Route, RouteId, allowed_methods};
 use common::time::Timestamp;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::header::{ACCEPT, ALLOW, EXPECT};
+use http::header::{ALLOW, EXPECT};
 use http::{HeaderMap, HeaderValue, Method};
 use uuid::Uuid;
 
@@ -42,7 +44,8 @@ use crate::api::answer::Handled;
 use crate::api::call::Call;
 use crate::api::caller::{Asking, Caller};
 pub(crate) use crate::api::desk::Desk;
-use crate::error::{Failure, REQUEST_ID, fail, tell_document};
+pub(crate) use crate::api::idempotency::InFlight;
+use crate::error::{Failure, REQUEST_ID, fail, options, tell_document};
 
 /// Who is at the other end of the connection: an extension that the listener puts on each request.
 #[derive(Clone, Copy, Debug)]
@@ -194,8 +197,10 @@ async fn answer(
 ) -> Response {
     let now = desk.clock.now();
     let request_id = request_id(request.headers());
-    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-    let format = Format::of_accept(accept);
+    if request.method() == Method::OPTIONS {
+        return options(Some(path).filter(|path| !path.is_empty()), &request_id);
+    }
+    let format = Format::of_headers(request.headers());
     let expects_continue = request.headers().contains_key(EXPECT);
     let method = request.method().clone();
     let (parts, body) = request.into_parts();
@@ -216,7 +221,7 @@ async fn answer(
         desk.metrics.count_answer(answer.is_write());
         answer.into_response(&request_id)
     });
-    match outcome {
+    let mut response = match outcome {
         Ok(response) => response,
         Err(failure) => {
             desk.metrics.count_failure();
@@ -229,7 +234,9 @@ async fn answer(
             }
             response
         }
-    }
+    };
+    cors::open(response.headers_mut());
+    response
 }
 
 /// Lets the caller in, and runs the handler; a panic in it is a fault of this one request.
@@ -239,7 +246,7 @@ async fn guarded(desk: &Arc<Desk>, entry: &Entry, call: Call) -> Handled {
             Handler::Keyed(handler) => {
                 let asking = Asking { headers: &call.headers, address: call.address, now: call.now };
                 let caller = caller::admit(desk, entry.route, asking).await?;
-                handler(desk.clone(), caller, call).await
+                idempotency::once(desk, entry.route, handler, (caller, call)).await
             }
             Handler::Ticketed(handler) => handler(desk.clone(), call).await,
             Handler::Document | Handler::Elsewhere => Err(refusals::route_not_found().into()),

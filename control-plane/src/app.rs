@@ -1,5 +1,6 @@
 //! Puts the rooms together, starts them, and stops them in the order in which that loses nothing.
 
+mod forgetting;
 pub(crate) mod keys;
 mod listen;
 mod private;
@@ -22,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{Desk, router};
+use crate::api::{Desk, InFlight, router};
 use crate::config::Config;
 use crate::domain::Refusal;
 use crate::metrics::Metrics;
@@ -118,6 +119,8 @@ pub async fn start(
         public_url: config.public_url.clone(),
         draft_by_default: config.draft_by_default,
         announcer: publisher.announcer(),
+        in_flight: InFlight::default(),
+        admin_aliases: config.admin_aliases.clone(),
     });
     let listener = listen(config.listen).await?;
     let private = match config.admin_listen {
@@ -165,6 +168,7 @@ async fn run(desk: Arc<Desk>, publisher: Publisher, doors: Doors, stop: Cancella
     let requests_ended = CancellationToken::new();
     let rooms = TaskTracker::new();
     rooms.spawn(publisher.run(requests_ended.clone()));
+    rooms.spawn(forgetting::run(desk.clone(), requests_ended.clone()));
     if let Some(listener) = doors.private {
         rooms.spawn(listen::serve(listener, private::router(desk.clone()), requests_ended.clone()));
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use common::id::TenantId;
+use common::id::{CustomerId, InvalidId, TenantId};
 use common::key::{Owner, Presented};
 use common::mac::SHORTEST_SECRET;
 use common::network::is_loopback;
@@ -37,6 +37,8 @@ pub struct Config {
     pub tenant_id: Option<TenantId>,
     /// Uploaded versions start disabled.
     pub draft_by_default: bool,
+    /// Customer ids that stand for the vendor itself, beside `admin`.
+    pub admin_aliases: Vec<CustomerId>,
 }
 
 /// What the settings are read for.
@@ -67,6 +69,7 @@ impl Config {
             edge_secrets: edge_secrets(settings),
             tenant_id,
             draft_by_default: settings.optional("draft_by_default", parse_flag).unwrap_or(false),
+            admin_aliases: settings.optional("admin_aliases", parse_aliases).unwrap_or_default(),
         }
     }
 
@@ -114,6 +117,7 @@ fn parse(settings: &mut Settings, task: Task) -> Option<Config> {
     let (admin_key, tenant_id) = admin_key(settings, named);
     let edge_secrets = edge_secrets(settings);
     let draft_by_default = settings.defaulted("draft_by_default", "false", parse_flag);
+    let admin_aliases = settings.optional("admin_aliases", parse_aliases).unwrap_or_default();
     tenancy?;
     Some(Config {
         listen: listen?,
@@ -127,6 +131,7 @@ fn parse(settings: &mut Settings, task: Task) -> Option<Config> {
         edge_secrets,
         tenant_id,
         draft_by_default: draft_by_default?,
+        admin_aliases,
     })
 }
 
@@ -201,6 +206,11 @@ fn parse_database(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+fn parse_aliases(text: &str) -> Result<Vec<CustomerId>, String> {
+    let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty());
+    ids.map(|id| id.parse().map_err(|says: InvalidId| format!("'{id}': {says}"))).collect()
+}
+
 fn parse_tenancy(text: &str) -> Result<(), String> {
     match text {
         "single" => Ok(()),
@@ -234,9 +244,9 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_and_what_is_not_built_is_named() {
-        let toml = "listen = '0.0.0.0:1'\nblobs = 's3://bucket/x'\ndatabase = 'postgres://u:hush@h/d'\ntenancy = 'multi'\ntenant_id = 'x'\nadmin_key = 'short'\nedge_secret = 'short'\ndraft_by_default = 'maybe'";
+        let toml = "listen = '0.0.0.0:1'\nblobs = 's3://bucket/x'\ndatabase = 'postgres://u:hush@h/d'\ntenancy = 'multi'\ntenant_id = 'x'\nadmin_key = 'short'\nedge_secret = 'short'\ndraft_by_default = 'maybe'\nadmin_aliases = 'vendor, a/b'";
         insta::assert_snapshot!(read(toml).unwrap_err(), @r"
-        the settings have 9 mistake(s):
+        the settings have 10 mistake(s):
         - TIDEGATE_PUBLIC_URL (public_url) is missing: beyond loopback a request must not choose where links lead
         - TIDEGATE_BUS (bus) is missing: say where Redis is, like redis://127.0.0.1:6379
         - TIDEGATE_BLOBS (blobs): this release keeps bytes in a directory (file:///dir); 's3' is not supported yet
@@ -246,6 +256,7 @@ mod tests {
         - TIDEGATE_ADMIN_KEY (admin_key): a key is at least 20 visible characters, perhaps after its tenant's id and a dot
         - TIDEGATE_EDGE_SECRET (edge_secret): each secret needs at least 16 characters
         - TIDEGATE_DRAFT_BY_DEFAULT (draft_by_default): 'maybe' must be true or false
+        - TIDEGATE_ADMIN_ALIASES (admin_aliases): 'a/b': a customerId is 1 to 100 characters of A-Z a-z 0-9 _ -
         ");
     }
 

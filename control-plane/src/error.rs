@@ -5,6 +5,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use common::cors;
 use common::openapi;
 use common::problem::{Code, Format, Problem, refusals};
 use common::time::Timestamp;
@@ -18,6 +19,8 @@ use crate::store::{StoreError, StoreFault};
 
 /// The header that names a request in answers and logs.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header that says that a request was answered before, and is not done again.
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Why a request was not done.
 #[derive(Debug)]
@@ -93,6 +96,26 @@ pub(crate) fn succeed(outcome: Outcome, body: Vec<u8>, request_id: &str) -> Resp
         Outcome::Created => StatusCode::CREATED,
     };
     respond(status, HeaderValue::from_static("application/json"), body, request_id)
+}
+
+/// The answer to `OPTIONS`, which asks for nothing; `path` is the line of the route table.
+pub(crate) fn options(path: Option<&str>, request_id: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.headers_mut() = cors::options(path);
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// A success that was told before, with the body that it had then.
+pub(crate) fn repeat(status: u16, body: Vec<u8>, request_id: &str) -> Response {
+    // What was kept is the status of a success; a row that was tampered with is told as one too.
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let mut response = respond(status, HeaderValue::from_static("application/json"), body, request_id);
+    response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    response
 }
 
 /// Plain text for the private listener; not ready is 503.
@@ -191,6 +214,7 @@ fn problem_of(refusal: &Refusal) -> Problem {
         Refusal::UploadExpired(_) => (Code::Expired, "upload_expired"),
         Refusal::ScopesNotOwned(_) => (Code::Forbidden, "scopes_not_owned"),
         Refusal::ApplicationsNotOwned(_) => (Code::Forbidden, "applications_not_owned"),
+        Refusal::OwnKey => (Code::Forbidden, "own_key"),
         Refusal::FileTooLarge { .. } => (Code::PayloadTooLarge, "file_too_large"),
         Refusal::DuplicateApplication(_) => (Code::Conflict, "application_exists"),
         Refusal::DuplicateCustomer(_) => (Code::Conflict, "customer_exists"),
@@ -222,6 +246,7 @@ fn status_of(code: Code) -> StatusCode {
         Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::Validation => StatusCode::BAD_REQUEST,
+        Code::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,

@@ -3,12 +3,14 @@
 //! A [`Reading`] sees one moment however long it takes; a [`Writing`] sees the latest and keeps other writers out until
 //! it commits or is dropped. Both offer the same questions, a trait per noun.
 
+mod answers;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
 
+pub use answers::Answers;
 use async_trait::async_trait;
 use common::digest::Digest;
 use common::id::{ApplicationId, CustomerId, KeyId, TenantId, UploadId, VersionName};
@@ -311,12 +313,12 @@ pub trait Audit {
 
 /// The truth as of one moment.
 pub trait Reading:
-    Tenants + Applications + Customers + Keys + Versions + Uploads + Outbox + Audit + Send
+    Tenants + Applications + Customers + Keys + Versions + Uploads + Outbox + Audit + Answers + Send
 {
 }
 
-impl<T: Tenants + Applications + Customers + Keys + Versions + Uploads + Outbox + Audit + Send> Reading
-    for T
+impl<T: Tenants + Applications + Customers + Keys + Versions + Uploads + Outbox + Audit + Answers + Send>
+    Reading for T
 {
 }
 
@@ -336,6 +338,8 @@ pub trait Store: Send + Sync + 'static {
     async fn write(&self) -> Result<Box<dyn Writing>, StoreFault>;
     /// Notes what the bus was told; forgets what was pending up to there.
     async fn mark_announced(&self, sequence: u64) -> Result<(), StoreFault>;
+    /// Forgets answers that have expired by `now`, at most `most`, and says how many those were.
+    async fn forget_answers(&self, now: Timestamp, most: u64) -> Result<u64, StoreFault>;
     /// Lets go of the database when all that was begun has ended.
     async fn close(&self);
 }

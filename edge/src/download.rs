@@ -6,10 +6,11 @@ mod update;
 
 use std::panic::AssertUnwindSafe;
 
+use common::cors;
 use common::key::Kind;
 use futures_util::FutureExt as _;
-use http::Response;
 use http::request::Parts;
+use http::{Method, Response};
 use hyper::body::Incoming;
 
 use crate::app::Edge;
@@ -17,10 +18,10 @@ use crate::catalog::selection::Wanted;
 use crate::deliver::body::Body;
 use crate::deliver::plain::{json, text};
 use crate::deliver::{Object, Plan, document, plan};
-use crate::error::{Caller, Failure, Fault};
+use crate::error::{Caller, Failure, Fault, options};
 use crate::gate::Permit;
 use crate::observe::{tell_request_id, tell_standing};
-use crate::request::{Arrival, Ask};
+use crate::request::{Arrival, Ask, asked_about};
 use service::{Keyed, Service};
 
 type Answer = Result<Response<Body>, Failure>;
@@ -34,16 +35,21 @@ impl Edge {
         arrival: Arrival,
     ) -> Response<Body> {
         let caller = Caller::of(&head.headers, || self.make_request_id());
-        let answer = match Ask::parse(head, arrival, &self.table) {
-            // A panic is a fault of this one request: others on the connection, and all else, go on.
-            Ok(ask) => {
-                let served = AssertUnwindSafe(self.serve(&ask, body, &caller)).catch_unwind().await;
-                served.unwrap_or_else(|_| Err(Fault::Panicked(ask.id()).into()))
+        let answer = if head.method == Method::OPTIONS {
+            asked_about(&head, &self.table).map(options).map_err(Failure::from)
+        } else {
+            match Ask::parse(head, arrival, &self.table) {
+                // A panic is a fault of this one request: others on the connection, and all else, go on.
+                Ok(ask) => {
+                    let served = AssertUnwindSafe(self.serve(&ask, body, &caller)).catch_unwind().await;
+                    served.unwrap_or_else(|_| Err(Fault::Panicked(ask.id()).into()))
+                }
+                Err(refusal) => Err(refusal.into()),
             }
-            Err(refusal) => Err(refusal.into()),
         };
         let mut response = answer.unwrap_or_else(|failure| caller.tell(failure, arrival.at));
         tell_request_id(response.headers_mut(), &caller);
+        cors::open(response.headers_mut());
         response
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use common::cors;
 use common::fields::FieldFault;
 use common::id::VersionName;
 use common::policy::Denied;
@@ -9,7 +10,7 @@ use common::problem::{Code, Format, Problem, refusals, sane_request_id};
 use common::scope::Scope;
 use common::tier::TierName;
 use common::time::Timestamp;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::deliver::body::Body;
@@ -215,7 +216,7 @@ impl Caller {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         Self {
             request_id: text(REQUEST_ID).and_then(sane_request_id).map_or_else(make_id, str::to_owned),
-            format: Format::of_accept(text(ACCEPT)),
+            format: Format::of_headers(headers),
         }
     }
 
@@ -242,6 +243,14 @@ impl Caller {
         *response.headers_mut() = headers;
         response
     }
+}
+
+/// The answer to `OPTIONS`, which asks for nothing; `path` is the line of the route table.
+pub fn options(path: Option<&str>) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.headers_mut() = cors::options(path);
+    response
 }
 
 fn headers_of(refusal: &Refusal) -> HeaderMap {

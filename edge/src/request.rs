@@ -93,6 +93,15 @@ impl Ask {
     }
 }
 
+/// The line of the route table that `OPTIONS` asks about, when it names one.
+///
+/// # Errors
+/// When the head is not one that we answer.
+pub fn asked_about(parts: &Parts, table: &Table) -> Result<Option<&'static str>, Refusal> {
+    check_host(&parts.uri, parts.version, &parts.headers)?;
+    Ok(table.without_prefix(&parts.uri).and_then(|target| table.path(target.path())))
+}
+
 /// One Host, or an authority in the target; an HTTP/1.1 request without any has no owner.
 fn check_host(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut hosts = headers.get_all(HOST).iter();

@@ -7,8 +7,10 @@
 mod bindist_client;
 mod bus;
 mod contract;
+mod cors;
 mod dev;
 mod download;
+mod idempotency;
 mod keys;
 mod large;
 mod matrix;

@@ -417,5 +417,5 @@ async fn an_unknown_route_is_404_and_a_wrong_method_405_with_allow() {
     assert_told("route", &admin.get("/v1/nothing").await, &told(404, NOT_FOUND, "route_not_found"));
     let wrong = admin.delete("/v1/management/customers").await;
     assert_told("method", &wrong, &told(405, "METHOD_NOT_ALLOWED", "method_not_allowed"));
-    assert_eq!(wrong.header("allow"), "GET, HEAD, POST");
+    assert_eq!(wrong.header("allow"), "GET, HEAD, POST, OPTIONS");
 }

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::operation::{Operation, headers};
-use crate::routes::{Credential, Plane, Route};
+use crate::routes::{Credential, Route};
 
 /// Every failure that a route may answer with: its name among the components, its text, its own headers.
 const FAILURES: &[(u16, &str, &str, &[&str])] = &[
@@ -71,16 +70,10 @@ fn statuses(route: &Route, operation: &Operation) -> BTreeSet<u16> {
     if operation.body.is_some() {
         statuses.extend([413, 415]);
     }
-    if takes_idempotency_key(route) {
+    if route.takes_idempotency_key() {
         statuses.extend([409, 422]);
     }
     statuses
-}
-
-/// POST and PATCH of the management, where a key says whose request it was.
-pub(super) fn takes_idempotency_key(route: &Route) -> bool {
-    let keyed = matches!(route.credential, Credential::Any | Credential::Admin);
-    keyed && route.plane == Plane::Desk && matches!(*route.method, Method::POST | Method::PATCH)
 }
 
 #[cfg(test)]

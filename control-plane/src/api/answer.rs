@@ -8,7 +8,7 @@ use http::HeaderValue;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::error::{Failure, Outcome, succeed};
+use crate::error::{Failure, Outcome, repeat, succeed};
 
 /// What a handler gives back.
 pub(crate) type Handled = Result<Answer, Failure>;
@@ -20,6 +20,18 @@ pub(crate) struct Answer {
     data: Box<RawValue>,
     pagination: Option<Pagination>,
     position: Option<Position>,
+    kept: Kept,
+}
+
+/// What an answer has to do with an earlier or later one to the same request.
+#[derive(Debug)]
+enum Kept {
+    /// Nothing.
+    Not,
+    /// It is there for later.
+    Now,
+    /// It was there: its status and body, which are told again as they were.
+    Before(u16, Vec<u8>),
 }
 
 impl Answer {
@@ -45,19 +57,45 @@ impl Answer {
 
     fn new(outcome: Outcome, data: &impl Serialize) -> Handled {
         let data = serde_json::value::to_raw_value(data).map_err(|e| Failure::broken("api", e))?;
-        Ok(Self { outcome, data, pagination: None, position: None })
+        Ok(Self { outcome, data, pagination: None, position: None, kept: Kept::Not })
+    }
+
+    /// An answer that was given before, with its status and body.
+    pub(crate) fn again(status: u16, body: Vec<u8>) -> Handled {
+        Self::done(&()).map(|answer| Self { kept: Kept::Before(status, body), ..answer })
+    }
+
+    /// The same, once it is kept for later.
+    pub(crate) fn kept(self) -> Self {
+        Self { kept: Kept::Now, ..self }
+    }
+
+    /// Whether it is kept for later, or was.
+    pub(crate) fn is_kept(&self) -> bool {
+        !matches!(self.kept, Kept::Not)
+    }
+
+    /// Its status and body, as the response will have them.
+    pub(crate) fn told(&self, request_id: &str) -> Result<(u16, Vec<u8>), Failure> {
+        let status = succeed(self.outcome, Vec::new(), request_id).status().as_u16();
+        Ok((status, self.body(request_id)?))
+    }
+
+    fn body(&self, request_id: &str) -> Result<Vec<u8>, Failure> {
+        render_success(&self.data, self.pagination, request_id).map_err(|e| Failure::broken("api", e))
     }
 
     /// True when it tells of a write.
     pub(crate) fn is_write(&self) -> bool {
-        self.position.is_some()
+        self.position.is_some() && !matches!(self.kept, Kept::Before(..))
     }
 
     /// The response with its envelope.
     pub(crate) fn into_response(self, request_id: &str) -> Result<Response, Failure> {
-        let body =
-            render_success(&self.data, self.pagination, request_id).map_err(|e| Failure::broken("api", e))?;
-        let mut response = succeed(self.outcome, body, request_id);
+        let mut response = match self.kept {
+            Kept::Before(status, body) => repeat(status, body, request_id),
+            Kept::Now | Kept::Not => succeed(self.outcome, self.body(request_id)?, request_id),
+        };
         if let Some(position) = self.position.and_then(|p| HeaderValue::from_str(&p.to_string()).ok()) {
             response.headers_mut().insert(SEQUENCE_HEADER, position);
         }

@@ -17,9 +17,9 @@ use crate::api::fields::Fields;
 use crate::error::Failure;
 
 /// The most bytes of a JSON body.
-const LARGEST_JSON: usize = 1024 * 1024;
+pub(crate) const LARGEST_JSON: usize = 1024 * 1024;
 /// A JSON body must be whole within this time, whatever its pace.
-const JSON_TIME: Duration = Duration::from_secs(60);
+pub(crate) const JSON_TIME: Duration = Duration::from_secs(60);
 
 /// A request that was admitted.
 pub(crate) struct Call {
@@ -61,7 +61,7 @@ impl Call {
     /// The same with a bound of its own.
     pub(crate) async fn json_fields_within(self, most: usize) -> Result<Fields, Failure> {
         let is_json = self.media_type().is_none_or(|media| is_json(&media));
-        let body = self.read_body(most).await?;
+        let body = read_whole(self.body, most, JSON_TIME).await?;
         if !is_json && !body.is_empty() {
             return Err(unsupported("Send application/json").into());
         }
@@ -73,21 +73,21 @@ impl Call {
         let value = self.headers.get(CONTENT_TYPE)?.to_str().unwrap_or("?");
         Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
     }
+}
 
-    async fn read_body(self, most: usize) -> Result<Bytes, Failure> {
-        let too_large = || {
-            let message = format!("The body is larger than {} KiB", most / 1024);
-            Failure::from(Problem::new(Code::PayloadTooLarge, "body_too_large", message))
-        };
-        let announced = http_body::Body::size_hint(&self.body).lower();
-        if announced > most as u64 {
-            return Err(too_large());
-        }
-        match tokio::time::timeout(JSON_TIME, Limited::new(self.body, most).collect()).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(e)) if e.is::<LengthLimitError>() => Err(too_large()),
-            Ok(Err(_)) | Err(_) => Err(broke_off().into()),
-        }
+/// A whole body of at most `most` bytes, which must be there in time.
+pub(crate) async fn read_whole(body: Body, most: usize, within: Duration) -> Result<Bytes, Failure> {
+    let too_large = || {
+        let message = format!("The body is larger than {} KiB", most / 1024);
+        Failure::from(Problem::new(Code::PayloadTooLarge, "body_too_large", message))
+    };
+    if http_body::Body::size_hint(&body).lower() > most as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(within, Limited::new(body, most).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(e)) if e.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) | Err(_) => Err(broke_off().into()),
     }
 }
 

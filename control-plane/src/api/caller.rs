@@ -4,6 +4,7 @@
 //! address, the kind of key, its scope.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use common::credential;
 use common::id::{ApplicationId, KeyId, TenantId};
@@ -19,6 +20,7 @@ use http::HeaderMap;
 use http::header::HOST;
 
 use crate::api::call::Call;
+use crate::api::idempotency::Keeping;
 use crate::api::{Desk, Peer};
 use crate::domain::{Actor, Context, Refusal};
 use crate::error::Failure;
@@ -27,9 +29,21 @@ use crate::error::Failure;
 #[derive(Debug)]
 pub(crate) struct Caller {
     key: KeyPolicy,
+    /// How the answer to this request is kept, when it asks for that.
+    keeping: Option<Arc<Keeping>>,
 }
 
 impl Caller {
+    /// The same, of a request whose answer is to be kept.
+    pub(crate) fn keeping(self, keeping: Arc<Keeping>) -> Self {
+        Self { keeping: Some(keeping), ..self }
+    }
+
+    /// How the answer to the request is to be kept, if it is.
+    pub(crate) fn keeps(&self) -> Option<&Keeping> {
+        self.keeping.as_deref()
+    }
+
     /// Whose things it may see and change.
     pub(crate) fn tenant(&self) -> TenantId {
         self.key.tenant
@@ -129,7 +143,7 @@ pub(crate) async fn admit(desk: &Desk, route: &Route, asking: Asking<'_>) -> Res
     };
     evaluate(facts, asking.now).map_err(refusals::denied)?;
     suits(route, &known.key.policy)?;
-    Ok(Caller { key: known.key.policy })
+    Ok(Caller { key: known.key.policy, keeping: None })
 }
 
 /// Whether the route is for keys of this kind and with these scopes.

@@ -87,6 +87,9 @@ pub(super) async fn create(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
     let id = fields.text("customerId").flatten();
     let command = Create::parse(id, settings(&mut fields));
     let command = fields.settle(command)?;
+    if let Some(id) = command.id.as_ref().filter(|id| desk.is_vendor(id)) {
+        return Err(Refusal::ReservedCustomer(id.clone()).into());
+    }
     let mut truth = desk.store.write().await?;
     let existing = match &command.id {
         Some(id) => truth.customer(context.tenant, id).await?,
@@ -122,6 +125,6 @@ fn settings(fields: &mut Fields) -> customer::Fields {
         email: fields.text("email").into(),
         reference: fields.text("reference").into(),
         license: fields.text("license").into(),
-        is_active: fields.flag("isActive").flatten(),
+        is_active: fields.flag_or("isActive", true),
     }
 }

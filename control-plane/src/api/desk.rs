@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::id::TenantId;
+use common::id::{CustomerId, TenantId};
 use common::mac::MacKeys;
 use common::runtime::clock::{Clock, entropy};
 use common::wire::Position;
@@ -10,8 +10,10 @@ use rand::rngs::StdRng;
 
 use crate::api::answer::{Answer, Handled};
 use crate::api::caller::Caller;
-use crate::domain::Change;
+use crate::api::idempotency::InFlight;
+use crate::domain::customer::is_reserved;
 use crate::domain::version::{AddFile, FileFacts};
+use crate::domain::{Change, Row};
 use crate::error::Failure;
 use crate::metrics::Metrics;
 use crate::publish::Announcer;
@@ -33,18 +35,33 @@ pub(crate) struct Desk {
     pub(crate) draft_by_default: bool,
     /// Wakes the publisher.
     pub(crate) announcer: Announcer,
+    /// The requests with an `Idempotency-Key` that are being answered.
+    pub(crate) in_flight: InFlight,
+    /// Ids that stand for the vendor itself, beside `admin`.
+    pub(crate) admin_aliases: Vec<CustomerId>,
 }
 
 impl Desk {
-    /// Writes what a caller's command came to, and gives the answer its place in the history.
+    /// Writes what a caller's command came to, and gives the answer its place in the history. Here an answer that is to
+    /// be kept joins its write: there never is one without the other.
     pub(super) async fn settle(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         truth: Box<dyn Writing>,
-        change: Change,
-        answer: Answer,
+        mut change: Change,
+        mut answer: Answer,
     ) -> Handled {
+        if let Some(keeping) = caller.keeps() {
+            change.rows.push(Row::Answer(keeping.keep(&answer, &mut self.rng()?)?));
+            answer = answer.kept();
+        }
         Ok(answer.at(self.commit(truth, change).await?))
+    }
+
+    /// Whether a customer's id stands for the vendor itself.
+    pub(super) fn is_vendor(&self, id: &CustomerId) -> bool {
+        let named = |alias: &CustomerId| alias.as_str().eq_ignore_ascii_case(id.as_str());
+        is_reserved(id) || self.admin_aliases.iter().any(named)
     }
 
     /// Writes a change, and wakes whoever tells the edges.

@@ -22,7 +22,7 @@ use crate::uploads::Receiver;
 use crate::uploads::form::{self, LARGEST_DIRECT, too_large};
 
 /// A JSON body with 10 MiB in base64 and white space in it.
-const LARGEST_JSON: usize = 16 * 1024 * 1024;
+pub(super) const LARGEST_JSON: usize = 16 * 1024 * 1024;
 
 /// A file that was added to a version.
 #[derive(Serialize)]

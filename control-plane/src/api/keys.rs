@@ -162,6 +162,7 @@ pub(super) async fn create(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
 /// `POST /v1/management/customers/{customerId}/apikeys`: a key for a customer who may not exist yet.
 pub(super) async fn create_for_customer(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
     let id: CustomerId = call.id("customerId")?;
+    let id = Some(id).filter(|id| !desk.is_vendor(id));
     let context = caller.context(&call);
     let mut fields = call.json_fields().await?;
     let (name, tier) = (fields.text("name").flatten(), fields.text("tier").flatten());
@@ -260,6 +261,6 @@ fn settings(fields: &mut Fields) -> key::Fields {
         application_ids: fields.texts("applicationIds").into(),
         channels: fields.texts("channels").into(),
         expires_at: fields.text("expiresAt").into(),
-        is_enabled: fields.flag("isEnabled").flatten(),
+        is_enabled: fields.flag_or("isEnabled", true),
     }
 }

@@ -70,8 +70,8 @@ pub(super) async fn change(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
         release_notes: fields.text("releaseNotes").into(),
         required_tier: fields.text("requiredTier").into(),
         channel: fields.text("channel").into(),
-        is_active: fields.flag("isActive").flatten(),
-        is_enabled: fields.flag("isEnabled").flatten(),
+        is_active: fields.flag_or("isActive", true),
+        is_enabled: fields.flag_or("isEnabled", !desk.draft_by_default),
     };
     let command = fields.settle(Patch::parse(application, version, edits))?;
     apply(&desk, &caller, command, &context, "Version updated successfully").await

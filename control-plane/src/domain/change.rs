@@ -5,6 +5,7 @@ use common::tier::Tier;
 use common::time::Timestamp;
 use common::wire::address::Address;
 
+use super::answer::KeptAnswer;
 use super::application::Application;
 use super::customer::Customer;
 use super::key::Key;
@@ -52,6 +53,8 @@ pub enum Row {
     Grant(TenantId, CustomerId, ApplicationId),
     /// The customer loses the application.
     Revoke(TenantId, CustomerId, ApplicationId),
+    /// What the request was answered. Nobody may have been answered under its id before.
+    Answer(KeptAnswer),
 }
 
 /// A record that changed, for the edges.
@@ -92,7 +95,7 @@ pub struct Change {
     pub rows: Vec<Row>,
     /// Records that read differently afterwards.
     pub announcements: Vec<Announcement>,
-    /// At least one line whenever there is a row.
+    /// At least one line whenever there is a row that is more than an answer.
     pub audit: Vec<AuditEntry>,
 }
 

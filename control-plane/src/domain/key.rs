@@ -203,7 +203,7 @@ fn within_reach(existing: Option<Key>, id: &KeyId, context: &Context) -> Result<
 /// Decides on changes to a key. Its secret is not among them.
 ///
 /// # Errors
-/// When there is no such key, it has expired and would be extended, or as in [`create`].
+/// When there is no such key, it has expired and would be extended, it would lift its own limits, or as in [`create`].
 pub fn patch(
     command: Patch,
     existing: Option<Key>,
@@ -217,6 +217,9 @@ pub fn patch(
     let mut after = before.clone();
     command.settings.apply(&mut after, &before.name, context);
     may_be_given(&after, context)?;
+    if context.actor.key.as_ref() == Some(&after.policy.id) && lifts_limits(&before.policy, &after.policy) {
+        return Err(Refusal::OwnKey);
+    }
     let expired = before.policy.expires_at.is_some_and(|end| end <= context.now);
     if expired && after.policy.expires_at.is_none_or(|end| end > context.now) {
         return Err(Refusal::ExpiredKeyCannotBeExtended);
@@ -228,6 +231,13 @@ pub fn patch(
         update(&mut change, "key.change", (&before, &after), denies, context);
     }
     Ok(Decision { change, outcome: after })
+}
+
+/// Whether a key would work from more addresses, for longer, or more often.
+fn lifts_limits(before: &KeyPolicy, after: &KeyPolicy) -> bool {
+    let later = before.expires_at.is_some_and(|end| after.expires_at.is_none_or(|new| new > end));
+    let oftener = before.rate_limit.is_some_and(|most| after.rate_limit.is_none_or(|new| new > most));
+    later || oftener || !after.allowlist.is_within(&before.allowlist)
 }
 
 fn update(

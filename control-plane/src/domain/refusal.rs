@@ -70,6 +70,9 @@ pub enum Refusal {
     /// An expired key stays expired.
     #[error("The key has expired and cannot be extended: create a new one")]
     ExpiredKeyCannotBeExtended,
+    /// What narrows a key is taken from it by another one.
+    #[error("A key cannot lift its own limits (ipAllowlist, expiresAt, rateLimitRpm): use another admin key")]
+    OwnKey,
     /// Two keys would have one secret.
     #[error("This secret belongs to a key already: choose another")]
     DuplicateSecret,

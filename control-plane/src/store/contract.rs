@@ -1,5 +1,6 @@
 //! What every store must do, whatever database it is over. A database brings a [`Database`] and calls `suite!`.
 
+mod answers;
 mod things;
 mod writes;
 
@@ -51,7 +52,9 @@ macro_rules! suite {
             lists_come_in_slices,
             a_version_gathers_its_files,
             an_upload_remembers_how_far_it_came,
-            no_secret_is_kept
+            no_secret_is_kept,
+            an_answer_is_kept_beside_its_write_until_it_expires,
+            of_two_answers_to_one_request_one_is_kept
         );
     };
     ($database:expr; $($name:ident),*) => {
@@ -61,6 +64,9 @@ macro_rules! suite {
         })*
     };
 }
+pub(crate) use answers::{
+    an_answer_is_kept_beside_its_write_until_it_expires, of_two_answers_to_one_request_one_is_kept,
+};
 pub(crate) use suite;
 pub(crate) use things::{
     a_key_is_found_by_its_digest_with_all_it_depends_on, a_version_gathers_its_files,

@@ -1,5 +1,6 @@
 //! The truth in SQLite, the embedded default: one file, one writer, any number of readers that see one moment each.
 
+mod answers;
 mod applications;
 mod audit;
 mod commit;
@@ -117,6 +118,10 @@ impl Store for SqliteStore {
                 .map_err(broke(doing))?;
         }
         transaction.commit().await.map_err(broke(doing))
+    }
+
+    async fn forget_answers(&self, now: Timestamp, most: u64) -> Result<u64, StoreFault> {
+        self.delete_expired_answers(now, most).await
     }
 
     async fn close(&self) {

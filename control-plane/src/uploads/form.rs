@@ -1,6 +1,7 @@
 //! A direct upload as `multipart/form-data` (RFC 7578): fields in any order, the file hashed while it streams in.
 
 use bytes::Bytes;
+use common::digest::Digest;
 use common::problem::{Code, Problem};
 use futures_util::Stream;
 use multer::{Constraints, Field, Multipart, SizeLimit};
@@ -106,6 +107,27 @@ where
     Ok(form)
 }
 
+/// The digests of the parts of a form, each of its name, its file name, its type and its bytes: the form whatever its
+/// boundary.
+pub(crate) async fn read_parts(body: Bytes, content_type: &str) -> Result<Vec<Digest>, multer::Error> {
+    let boundary = multer::parse_boundary(content_type)?;
+    let whole = futures_util::stream::once(std::future::ready(Ok::<_, std::convert::Infallible>(body)));
+    let mut parts = Multipart::new(whole, boundary);
+    let mut digests = Vec::new();
+    while let Some(part) = parts.next_field().await? {
+        let texts = [part.name(), part.file_name(), part.content_type().map(AsRef::as_ref)];
+        let mut told = Vec::new();
+        for text in texts {
+            let text = text.unwrap_or_default();
+            told.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            told.extend_from_slice(text.as_bytes());
+        }
+        told.extend_from_slice(&Digest::of(&part.bytes().await?).0);
+        digests.push(Digest::of(&told));
+    }
+    Ok(digests)
+}
+
 async fn read_file(blobs: &Blobs, mut part: Field<'_>) -> Result<FormFile, Unreadable> {
     let mut bytes = blobs.receive().await?;
     while let Some(piece) = part.chunk().await? {
@@ -132,7 +154,6 @@ async fn read_text(mut part: Field<'_>) -> Result<String, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use common::digest::Digest;
     use futures_util::stream;
 
     fn part(name: &str, more: &str, content: &str) -> String {

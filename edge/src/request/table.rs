@@ -53,6 +53,11 @@ impl Table {
         Uri::from_parts(parts).ok()
     }
 
+    /// The line of the table that a path is of, whatever the method.
+    pub fn path(&self, path: &str) -> Option<&'static str> {
+        self.paths.at(path).ok().map(|matched| *matched.value)
+    }
+
     /// The route of a method and path, with what the path names. HEAD asks for what GET would answer.
     ///
     /// # Errors
@@ -96,7 +101,7 @@ mod tests {
         {
             assert_eq!(find(Method::GET, nothing), Err(Refusal::UnknownRoute), "{nothing}");
         }
-        let others = Refusal::MethodNotAllowed(vec!["GET", "HEAD"]);
+        let others = Refusal::MethodNotAllowed(vec!["GET", "HEAD", "OPTIONS"]);
         assert_eq!(find(Method::DELETE, "/v1/applications"), Err(others));
     }
 

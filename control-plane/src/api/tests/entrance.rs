@@ -67,6 +67,36 @@ async fn a_failure_has_the_envelope_or_is_a_problem_document() {
 }
 
 #[tokio::test]
+async fn pages_of_every_origin_may_ask_and_read_every_answer() {
+    let house = House::open().await;
+    for (path, allow) in [
+        ("/v1/nothing", None),
+        ("/v1/uploads/x", Some("PUT, HEAD, PATCH, DELETE, OPTIONS")),
+        (PATH, Some("GET, HEAD, POST, OPTIONS")),
+    ] {
+        let request = Request::builder().method("OPTIONS").uri(path).header("x-request-id", "req-9");
+        let told = house.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(told.status, 204, "{path}");
+        assert_eq!(told.headers.get("allow").map(|value| value.to_str().unwrap()), allow, "{path}");
+        assert_eq!(
+            (&told.headers["access-control-max-age"], &told.headers["x-request-id"]),
+            (&"86400".parse().unwrap(), &"req-9".parse().unwrap())
+        );
+        assert_eq!(told.headers.contains_key("tus-version"), path.starts_with("/v1/uploads"), "{path}");
+    }
+    let answers = [
+        house.get(PATH).await,
+        house.get("/v1/nothing").await,
+        house.ask("PUT", PATH, Value::Null).await,
+        house.send(with(&[])).await,
+    ];
+    for told in answers {
+        assert_eq!(told.headers["access-control-allow-origin"], "*", "{}", told.body);
+        assert!(told.headers["access-control-expose-headers"].to_str().unwrap().contains("X-Request-Id"));
+    }
+}
+
+#[tokio::test]
 async fn every_route_of_the_desk_refuses_who_has_no_key_before_it_reads_the_body() {
     let house = House::open().await;
     for route in ROUTES.iter().filter(|route| route.plane != Plane::Edge) {
@@ -96,7 +126,7 @@ async fn what_is_no_route_of_the_desk_is_not_found_and_other_methods_are_named()
         ])
         .await;
     let told = house.ask("DELETE", PATH, Value::Null).await;
-    assert_eq!(told.headers["allow"], "GET, HEAD, POST");
+    assert_eq!(told.headers["allow"], "GET, HEAD, POST, OPTIONS");
 }
 
 #[tokio::test]

@@ -80,18 +80,55 @@ async fn a_key_for_a_customer_makes_the_customer_when_it_is_named() {
             ("POST", &path("c1"), json!({"name": "One", "tier": "Premium"}), (201, "")),
             ("POST", &path("c1"), Value::Null, (201, "")),
             ("POST", &path("c1"), json!({"name": "Other"}), (409, "customer_name_differs")),
-            ("POST", &path("admin"), Value::Null, (400, "invalid_fields")),
+            ("POST", &path("admin"), json!([]), (400, "invalid_json")),
+            ("POST", &path("admin"), json!("null"), (400, "invalid_json")),
             ("GET", &path("c9"), Value::Null, (404, "customer_not_found")),
         ])
         .await;
     let made = house.post(&path("admin"), json!({"name": "Two"})).await;
     assert_eq!(made.status, 201);
     assert!(made.text("customerId").starts_with("cust_"));
+    let nameless = house.post(&path("Admin"), Value::Null).await;
+    assert_eq!((nameless.status, nameless.text("name")), (201, nameless.text("customerId")));
     let told = house.get(&path("c1")).await;
     assert_eq!(told.data("apiKeys").as_array().unwrap().len(), 2);
     let told = house.get("/v1/management/apikeys").await;
-    assert_eq!(told.data("apiKeys").as_array().unwrap().len(), 4);
+    assert_eq!(told.data("apiKeys").as_array().unwrap().len(), 5);
     assert_eq!(house.get("/v1/management/customers/c1").await.text("tier"), "Premium");
+}
+
+#[tokio::test]
+async fn an_alias_stands_for_a_new_customer_as_admin_does() {
+    let house = House::open_with(|desk| desk.admin_aliases = vec!["vendor".parse().unwrap()]).await;
+    let made = house.post("/v1/management/customers/Vendor/apikeys", json!({"name": "One"})).await;
+    assert!(made.status == 201 && made.text("customerId").starts_with("cust_"), "{}", made.body);
+    let taken = house.post("/v1/management/customers", json!({"customerId": "vendor", "name": "V"})).await;
+    assert_eq!(taken.verdict(), (409, "customer_reserved"));
+}
+
+#[tokio::test]
+async fn a_key_does_not_lift_its_own_limits() {
+    let house = House::open().await;
+    let made =
+        house.post(PATH, json!({"kind": "admin", "rateLimitRpm": 5, "ipAllowlist": "203.0.113.0/24"})).await;
+    let (key, path) = (made.text("apiKey"), format!("{PATH}/{}", made.text("keyId")));
+    for lifted in [json!({"rateLimitRpm": null}), json!({"ipAllowlist": null})] {
+        assert_eq!(house.ask_as(&key, "PATCH", &path, lifted.clone()).await.verdict(), (403, "own_key"));
+        assert_eq!(house.ask("PATCH", &path, lifted).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn null_means_the_default_also_of_switches() {
+    let house = House::open().await;
+    let made = house.post(PATH, json!({"kind": "admin", "isEnabled": false})).await;
+    let path = format!("{PATH}/{}", made.text("keyId"));
+    assert_eq!(house.ask("PATCH", &path, json!({})).await.data("isEnabled"), &json!(false));
+    assert_eq!(house.ask("PATCH", &path, json!({"isEnabled": null})).await.data("isEnabled"), &json!(true));
+    let path = "/v1/management/customers/c1";
+    house.post("/v1/management/customers", json!({"customerId": "c1", "name": "C", "isActive": false})).await;
+    let told = house.ask("PATCH", path, json!({"isActive": null, "name": null})).await;
+    assert_eq!((told.data("isActive"), told.data("name")), (&json!(true), &json!("C")));
 }
 
 #[tokio::test]

@@ -44,9 +44,12 @@ fn refused(row: &Row, fault: sqlx::Error) -> StoreError {
         Row::Insert(Noun::Key(_)) | Row::Update(Noun::Key(_)) if says.contains("keys.digest") => {
             Refusal::DuplicateSecret
         }
-        Row::Insert(_) | Row::Update(_) | Row::AddFile { .. } | Row::Grant(..) | Row::Revoke(..) => {
-            Refusal::Raced
-        }
+        Row::Insert(_)
+        | Row::Update(_)
+        | Row::AddFile { .. }
+        | Row::Grant(..)
+        | Row::Revoke(..)
+        | Row::Answer(_) => Refusal::Raced,
     };
     refusal.into()
 }
@@ -59,6 +62,7 @@ impl Session {
             Row::AddFile { version, file, at } => self.insert_file(version, file, *at).await,
             Row::Grant(tenant, customer, application) => self.grant(*tenant, customer, application).await,
             Row::Revoke(tenant, customer, application) => self.revoke(*tenant, customer, application).await,
+            Row::Answer(answer) => self.insert_answer(answer).await,
         }
     }
 
