@@ -20,6 +20,8 @@ pub(crate) struct Answer {
     data: Box<RawValue>,
     pagination: Option<Pagination>,
     position: Option<Position>,
+    /// Told as it is, without the envelope.
+    is_bare: bool,
 }
 
 impl Answer {
@@ -38,6 +40,11 @@ impl Answer {
         Self::done(data).map(|answer| Self { pagination: Some(pagination), ..answer })
     }
 
+    /// 200 with data that its readers expect without an envelope.
+    pub(crate) fn bare(data: &impl Serialize) -> Handled {
+        Self::done(data).map(|answer| Self { is_bare: true, ..answer })
+    }
+
     /// The same, of a write that has this place in the history.
     pub(crate) fn at(self, position: Position) -> Self {
         Self { position: Some(position), ..self }
@@ -45,7 +52,7 @@ impl Answer {
 
     fn new(outcome: Outcome, data: &impl Serialize) -> Handled {
         let data = serde_json::value::to_raw_value(data).map_err(|e| Failure::broken("api", e))?;
-        Ok(Self { outcome, data, pagination: None, position: None })
+        Ok(Self { outcome, data, pagination: None, position: None, is_bare: false })
     }
 
     /// True when it tells of a write.
@@ -55,8 +62,11 @@ impl Answer {
 
     /// The response with its envelope.
     pub(crate) fn into_response(self, request_id: &str) -> Result<Response, Failure> {
-        let body =
-            render_success(&self.data, self.pagination, request_id).map_err(|e| Failure::broken("api", e))?;
+        let body = match self.is_bare {
+            true => Ok(self.data.get().as_bytes().to_vec()),
+            false => render_success(&self.data, self.pagination, request_id),
+        };
+        let body = body.map_err(|e| Failure::broken("api", e))?;
         let mut response = succeed(self.outcome, body, request_id);
         if let Some(position) = self.position.and_then(|p| HeaderValue::from_str(&p.to_string()).ok()) {
             response.headers_mut().insert(SEQUENCE_HEADER, position);

@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 
 use crate::api::answer::{Answer, Handled};
 use crate::api::caller::Caller;
+use crate::api::throttle::Failures;
 use crate::domain::Change;
 use crate::domain::version::{AddFile, FileFacts};
 use crate::error::Failure;
@@ -28,6 +29,10 @@ pub(crate) struct Desk {
     pub(crate) forwarding: MacKeys,
     /// Seals and opens the tickets in upload URLs.
     pub(crate) tickets: MacKeys,
+    /// Seals and opens the tokens of sessions.
+    pub(crate) sessions: MacKeys,
+    /// Failed logins.
+    pub(crate) failures: Failures,
     /// What links start with, when it is configured.
     pub(crate) public_url: Option<String>,
     pub(crate) draft_by_default: bool,

@@ -5,6 +5,7 @@ mod customers;
 mod entrance;
 mod keys;
 mod noise;
+mod sessions;
 mod uploads;
 mod versions;
 
@@ -24,7 +25,7 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::api::{Desk, Peer, router};
+use crate::api::{Desk, Failures, Peer, router};
 use crate::domain::tenant::{self, Found};
 use crate::domain::{Actor, Context};
 use crate::metrics::Metrics;
@@ -90,6 +91,8 @@ impl House {
             metrics: Arc::new(Metrics::default()),
             forwarding: MacKeys::derive(&secrets, Purpose::Forwarding),
             tickets: MacKeys::derive(&secrets, Purpose::Upload),
+            sessions: MacKeys::derive(&secrets, Purpose::Session),
+            failures: Failures::default(),
             public_url: None,
             draft_by_default: false,
             announcer: Announcer::default(),

@@ -1,6 +1,6 @@
 //! What a decision leads to: rows to write, records to announce, lines for the audit.
 
-use common::id::{ApplicationId, CustomerId, TenantId, VersionId};
+use common::id::{ApplicationId, CustomerId, SessionId, TenantId, VersionId};
 use common::tier::Tier;
 use common::time::Timestamp;
 use common::wire::address::Address;
@@ -8,6 +8,7 @@ use common::wire::address::Address;
 use super::application::Application;
 use super::customer::Customer;
 use super::key::Key;
+use super::session::Session;
 use super::tenant::Tenant;
 use super::upload::Upload;
 use super::version::Version;
@@ -30,6 +31,8 @@ pub enum Noun {
     Key(Key),
     /// A large upload under way. Never announced.
     Upload(Upload),
+    /// A session. Announced when it is revoked.
+    Session(Session),
 }
 
 /// One thing to write.
@@ -52,6 +55,8 @@ pub enum Row {
     Grant(TenantId, CustomerId, ApplicationId),
     /// The customer loses the application.
     Revoke(TenantId, CustomerId, ApplicationId),
+    /// The row of a session goes: its time has been over for long.
+    Forget(SessionId),
 }
 
 /// A record that changed, for the edges.
@@ -92,7 +97,7 @@ pub struct Change {
     pub rows: Vec<Row>,
     /// Records that read differently afterwards.
     pub announcements: Vec<Announcement>,
-    /// At least one line whenever there is a row.
+    /// At least one line whenever somebody did something.
     pub audit: Vec<AuditEntry>,
 }
 

@@ -1,5 +1,6 @@
 //! What every store must do, whatever database it is over. A database brings a [`Database`] and calls `suite!`.
 
+mod sessions;
 mod things;
 mod writes;
 
@@ -51,7 +52,12 @@ macro_rules! suite {
             lists_come_in_slices,
             a_version_gathers_its_files,
             an_upload_remembers_how_far_it_came,
-            no_secret_is_kept
+            no_secret_is_kept,
+            a_key_is_found_by_both_its_secrets,
+            a_secret_belongs_to_one_key_also_when_it_is_its_old_one,
+            a_session_is_found_by_its_key_and_label_while_it_lives,
+            sessions_of_a_replaced_secret_leave_the_list,
+            spent_sessions_are_forgotten_and_the_records_of_revoked_ones_end
         );
     };
     ($database:expr; $($name:ident),*) => {
@@ -61,6 +67,12 @@ macro_rules! suite {
         })*
     };
 }
+pub(crate) use sessions::{
+    a_key_is_found_by_both_its_secrets, a_secret_belongs_to_one_key_also_when_it_is_its_old_one,
+    a_session_is_found_by_its_key_and_label_while_it_lives, opened, revoked,
+    sessions_of_a_replaced_secret_leave_the_list,
+    spent_sessions_are_forgotten_and_the_records_of_revoked_ones_end,
+};
 pub(crate) use suite;
 pub(crate) use things::{
     a_key_is_found_by_its_digest_with_all_it_depends_on, a_version_gathers_its_files,
