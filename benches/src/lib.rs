@@ -94,7 +94,7 @@ async fn publish(bus: &LocalBus, signing: &SigningKey, count: usize) -> Vec<Stri
         let secret: Secret = key::generate(Kind::Customer, &mut rng);
         texts.push(key::text_of(tenant, &secret));
         let policy = policy(number);
-        put(Address::Key(policy.id.clone()), Record::Key(policy, key::digest_of(&secret)));
+        put(Address::Key(policy.id.clone()), Record::Key(policy, key::Digests::of(key::digest_of(&secret))));
     }
     let records = count as u64 + 2;
     let mut names = BTreeMap::new();

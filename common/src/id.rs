@@ -129,6 +129,10 @@ made_id!(
     UploadId, "upl_"
 );
 made_id!(
+    /// One session: what a login opened.
+    SessionId, "ses_"
+);
+made_id!(
     /// One download URL that was issued.
     DownloadId, "dl_"
 );

@@ -1,10 +1,13 @@
 //! The text of an API key: how it is written, told from junk, and reduced to the digest that is kept of it.
 
+mod digests;
+
 use rand::Rng;
 
 use crate::digest::Digest;
 use crate::id::TenantId;
 use crate::secret::Secret;
+pub use digests::{Digests, Holder, Previous, generation_of};
 
 /// Whom a key speaks for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]

@@ -66,6 +66,12 @@ pub struct TenantPolicy {
 /// Why a key that was presented does not open the door. In the order in which they are looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Denied {
+    /// Text that is meant to be a session's token and is not one of ours to the letter, or a session that never was.
+    SessionUnknown,
+    /// The session's token is past its time.
+    SessionExpired,
+    /// The session was ended before its time.
+    SessionRevoked,
     /// The text before the dot is not the key's tenant or customer: such a key does not exist.
     Unknown,
     /// The key was deleted.
@@ -89,6 +95,9 @@ impl Denied {
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
+            Self::SessionUnknown => "session_unknown",
+            Self::SessionExpired => "session_expired",
+            Self::SessionRevoked => "session_revoked",
             Self::Unknown => "key_unknown",
             Self::Deleted => "key_deleted",
             Self::Revoked => "key_revoked",
@@ -193,10 +202,10 @@ pub fn tier_suffices(kind: Kind, tier: Option<&Tier>, required: Option<&TierName
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn key() -> KeyPolicy {
+    pub(crate) fn key() -> KeyPolicy {
         KeyPolicy {
             id: "key_1".parse().unwrap(),
             tenant: "14632221-b1b6-4eec-844a-39f60c7f1523".parse().unwrap(),

@@ -16,6 +16,8 @@ mod keys;
 mod large_upload;
 mod lent;
 mod page;
+mod sessions;
+mod throttle;
 mod versions;
 
 #[cfg(test)]
@@ -45,6 +47,7 @@ use crate::api::call::Call;
 use crate::api::caller::{Asking, Caller};
 pub(crate) use crate::api::desk::Desk;
 pub(crate) use crate::api::idempotency::InFlight;
+pub(crate) use crate::api::throttle::Failures;
 use crate::error::{Failure, REQUEST_ID, fail, options, tell_document};
 
 /// Who is at the other end of the connection: an extension that the listener puts on each request.
@@ -57,7 +60,7 @@ type Ticketed = Box<dyn Fn(Arc<Desk>, Call) -> BoxFuture<'static, Handled> + Sen
 enum Handler {
     /// For those whose key was looked at.
     Keyed(Keyed),
-    /// For those who bring a signed text in the path.
+    /// For those who bring no credential in a header: a signed text in the path, or a key in the body.
     Ticketed(Ticketed),
     /// For everybody: what this API is.
     Document,
@@ -108,6 +111,11 @@ fn handler_of(route: RouteId) -> Handler {
         RouteId::ChangeKey => keyed(keys::change),
         RouteId::DeleteKey => keyed(keys::delete),
         RouteId::OpenApi => Handler::Document,
+        RouteId::RotateKey => keyed(keys::rotate),
+        RouteId::Login | RouteId::LoginV1 => ticketed(sessions::login),
+        RouteId::Logout | RouteId::LogoutV1 => keyed(sessions::logout),
+        RouteId::ListSessions => keyed(sessions::list),
+        RouteId::RevokeSession => keyed(sessions::revoke),
         RouteId::ListVersions
         | RouteId::ListFiles
         | RouteId::DownloadFile
@@ -124,19 +132,12 @@ fn handler_of(route: RouteId) -> Handler {
         | RouteId::ReadUploadOffset
         | RouteId::ResumeUpload
         | RouteId::AbandonUpload
-        | RouteId::RotateKey
         | RouteId::ReadKeyUsage
         | RouteId::ListTiers
         | RouteId::ReadTier
         | RouteId::PutTier
         | RouteId::ListActivity
         | RouteId::ListAudit
-        | RouteId::Login
-        | RouteId::LoginV1
-        | RouteId::Logout
-        | RouteId::LogoutV1
-        | RouteId::ListSessions
-        | RouteId::RevokeSession
         | RouteId::ListBackups
         | RouteId::CreateBackup
         | RouteId::ReadBackup

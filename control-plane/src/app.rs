@@ -4,6 +4,7 @@ mod forgetting;
 pub(crate) mod keys;
 mod listen;
 mod private;
+mod sessions;
 pub(crate) mod tenancy;
 
 pub use keys::write_secret;
@@ -23,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{Desk, InFlight, router};
+use crate::api::{Desk, Failures, InFlight, router};
 use crate::config::Config;
 use crate::domain::Refusal;
 use crate::metrics::Metrics;
@@ -116,6 +117,8 @@ pub async fn start(
         metrics: Arc::new(Metrics::default()),
         forwarding: MacKeys::derive(&keys.edge_secrets, Purpose::Forwarding),
         tickets: MacKeys::derive(&keys.edge_secrets, Purpose::Upload),
+        sessions: MacKeys::derive(&keys.edge_secrets, Purpose::Session),
+        failures: Failures::default(),
         public_url: config.public_url.clone(),
         draft_by_default: config.draft_by_default,
         announcer: publisher.announcer(),
@@ -132,7 +135,8 @@ pub async fn start(
     let address = address_of(&listener)?;
     let admin_address = private.as_ref().map(address_of).transpose()?;
     tracing::info!(%address, tenant = %tenancy.tenant, "the desk is open");
-    let ended = tokio::spawn(run(desk, publisher, Doors { listener, private }, stop));
+    let doors = Doors { listener, private, sweep_sessions: config.session_sweep };
+    let ended = tokio::spawn(run(desk, publisher, doors, stop));
     Ok(Running {
         address,
         admin_address,
@@ -161,6 +165,8 @@ fn sweep(blobs: &Blobs, clock: &dyn Clock) {
 struct Doors {
     listener: TcpListener,
     private: Option<TcpListener>,
+    /// How often spent sessions are swept.
+    sweep_sessions: Duration,
 }
 
 /// Requests end first, then what they wrote is announced, then the database is let go.
@@ -169,6 +175,7 @@ async fn run(desk: Arc<Desk>, publisher: Publisher, doors: Doors, stop: Cancella
     let rooms = TaskTracker::new();
     rooms.spawn(publisher.run(requests_ended.clone()));
     rooms.spawn(forgetting::run(desk.clone(), requests_ended.clone()));
+    rooms.spawn(sessions::sweep(desk.clone(), doors.sweep_sessions, requests_ended.clone()));
     if let Some(listener) = doors.private {
         rooms.spawn(listen::serve(listener, private::router(desk.clone()), requests_ended.clone()));
     }

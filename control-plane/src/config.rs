@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::id::{CustomerId, InvalidId, TenantId};
 use common::key::{Owner, Presented};
@@ -39,7 +40,12 @@ pub struct Config {
     pub draft_by_default: bool,
     /// Customer ids that stand for the vendor itself, beside `admin`.
     pub admin_aliases: Vec<CustomerId>,
+    /// How often sessions whose time has been over for long are swept.
+    pub session_sweep: Duration,
 }
+
+/// Where no setting says how often spent sessions are swept.
+const SESSION_SWEEP: Duration = Duration::from_secs(60);
 
 /// What the settings are read for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +76,7 @@ impl Config {
             tenant_id,
             draft_by_default: settings.optional("draft_by_default", parse_flag).unwrap_or(false),
             admin_aliases: settings.optional("admin_aliases", parse_aliases).unwrap_or_default(),
+            session_sweep: SESSION_SWEEP,
         }
     }
 
@@ -118,6 +125,7 @@ fn parse(settings: &mut Settings, task: Task) -> Option<Config> {
     let edge_secrets = edge_secrets(settings);
     let draft_by_default = settings.defaulted("draft_by_default", "false", parse_flag);
     let admin_aliases = settings.optional("admin_aliases", parse_aliases).unwrap_or_default();
+    let session_sweep = settings.defaulted("session_sweep_seconds", "60", parse_sweep);
     tenancy?;
     Some(Config {
         listen: listen?,
@@ -132,6 +140,7 @@ fn parse(settings: &mut Settings, task: Task) -> Option<Config> {
         tenant_id,
         draft_by_default: draft_by_default?,
         admin_aliases,
+        session_sweep: session_sweep?,
     })
 }
 
@@ -190,6 +199,11 @@ fn edge_secrets(settings: &mut Settings) -> Vec<Secret> {
     secrets
 }
 
+fn parse_sweep(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=3_600).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("'{text}' must be 1 to 3600 seconds"))
+}
+
 fn parse_directory(text: &str) -> Result<PathBuf, String> {
     std::path::absolute(text).map_err(|e| format!("'{text}' is no path: {e}"))
 }
@@ -239,14 +253,15 @@ mod tests {
         database = "sqlite:///d/tidegate.db"
         tenancy = "single"
         draft_by_default = "false"
+        session_sweep_seconds = "60"
         "#);
     }
 
     #[test]
     fn every_mistake_is_told_and_what_is_not_built_is_named() {
-        let toml = "listen = '0.0.0.0:1'\nblobs = 's3://bucket/x'\ndatabase = 'postgres://u:hush@h/d'\ntenancy = 'multi'\ntenant_id = 'x'\nadmin_key = 'short'\nedge_secret = 'short'\ndraft_by_default = 'maybe'\nadmin_aliases = 'vendor, a/b'";
+        let toml = "listen = '0.0.0.0:1'\nblobs = 's3://bucket/x'\ndatabase = 'postgres://u:hush@h/d'\ntenancy = 'multi'\ntenant_id = 'x'\nadmin_key = 'short'\nedge_secret = 'short'\ndraft_by_default = 'maybe'\nadmin_aliases = 'vendor, a/b'\nsession_sweep_seconds = 0";
         insta::assert_snapshot!(read(toml).unwrap_err(), @r"
-        the settings have 10 mistake(s):
+        the settings have 11 mistake(s):
         - TIDEGATE_PUBLIC_URL (public_url) is missing: beyond loopback a request must not choose where links lead
         - TIDEGATE_BUS (bus) is missing: say where Redis is, like redis://127.0.0.1:6379
         - TIDEGATE_BLOBS (blobs): this release keeps bytes in a directory (file:///dir); 's3' is not supported yet
@@ -257,6 +272,7 @@ mod tests {
         - TIDEGATE_EDGE_SECRET (edge_secret): each secret needs at least 16 characters
         - TIDEGATE_DRAFT_BY_DEFAULT (draft_by_default): 'maybe' must be true or false
         - TIDEGATE_ADMIN_ALIASES (admin_aliases): 'a/b': a customerId is 1 to 100 characters of A-Z a-z 0-9 _ -
+        - TIDEGATE_SESSION_SWEEP_SECONDS (session_sweep_seconds): '0' must be 1 to 3600 seconds
         ");
     }
 

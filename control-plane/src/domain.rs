@@ -10,6 +10,7 @@ pub mod customer;
 pub mod field;
 pub mod key;
 pub mod refusal;
+pub mod session;
 pub mod tenant;
 #[cfg(test)]
 mod tests;

@@ -174,6 +174,9 @@ pub(crate) fn fail(failure: &Failure, format: Format, request_id: &str, now: Tim
         Code::Unavailable => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
+        Code::RateLimited => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         _ => {}
     }
     response
@@ -208,6 +211,7 @@ fn problem_of(refusal: &Refusal) -> Problem {
         Refusal::UnknownCustomer(_) => (Code::NotFound, "customer_not_found"),
         Refusal::CustomerWithoutKey(_) => (Code::NotFound, "customer_without_key"),
         Refusal::UnknownKey(_) => (Code::NotFound, "key_not_found"),
+        Refusal::UnknownSession(_) | Refusal::NoSession => (Code::NotFound, "session_not_found"),
         Refusal::UnknownTenant(_) => (Code::NotFound, "tenant_not_found"),
         Refusal::UnknownVersion { .. } => (Code::NotFound, "version_not_found"),
         Refusal::UnknownUpload(_) => (Code::NotFound, "upload_not_found"),
@@ -221,6 +225,7 @@ fn problem_of(refusal: &Refusal) -> Problem {
         Refusal::ReservedCustomer(_) => (Code::Conflict, "customer_reserved"),
         Refusal::NameTaken { .. } => (Code::Conflict, "customer_name_differs"),
         Refusal::ExpiredKeyCannotBeExtended => (Code::Conflict, "key_expired"),
+        Refusal::TooManySessions { .. } => (Code::Conflict, "too_many_sessions"),
         Refusal::DuplicateSecret => (Code::Conflict, "secret_exists"),
         Refusal::DuplicateTenant(_) => (Code::Conflict, "tenant_exists"),
         Refusal::VersionYanked(_) => (Code::Conflict, "version_yanked"),

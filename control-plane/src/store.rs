@@ -6,6 +6,7 @@
 mod answers;
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod sessions;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
 use crate::domain::version::Version;
 use crate::domain::{Announcement, Change, Noun, Refusal};
+use sessions::Sessions;
 
 /// The database broke, is away, or holds what it should not. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -175,8 +177,10 @@ pub trait Keys {
         customer: Option<&CustomerId>,
         slice: Slice,
     ) -> Result<Listed<Key>, StoreFault>;
-    /// Whose secret has that digest.
+    /// Whose secret has that digest: the key's, or the one before it, whether its time is over or not.
     async fn identify(&mut self, digest: &Digest) -> Result<Option<Identity>, StoreFault>;
+    /// The key of that id, deleted or not, whoever's it is.
+    async fn identify_by_id(&mut self, id: &KeyId) -> Result<Option<Identity>, StoreFault>;
 }
 
 /// Questions about versions.
@@ -250,12 +254,21 @@ pub enum Shelf {
     Versions,
     /// Keys.
     Keys,
+    /// Sessions that were revoked.
+    Sessions,
 }
 
 impl Shelf {
     /// All of them.
-    pub const ALL: &'static [Self] =
-        &[Self::Tenants, Self::Tiers, Self::Customers, Self::Applications, Self::Versions, Self::Keys];
+    pub const ALL: &'static [Self] = &[
+        Self::Tenants,
+        Self::Tiers,
+        Self::Customers,
+        Self::Applications,
+        Self::Versions,
+        Self::Keys,
+        Self::Sessions,
+    ];
 }
 
 /// Where a walk over a bucket's shelf has come to; begins at the default.
@@ -313,12 +326,22 @@ pub trait Audit {
 
 /// The truth as of one moment.
 pub trait Reading:
-    Tenants + Applications + Customers + Keys + Versions + Uploads + Outbox + Audit + Answers + Send
+    Tenants + Applications + Customers + Keys + Sessions + Versions + Uploads + Outbox + Audit + Answers + Send
 {
 }
 
-impl<T: Tenants + Applications + Customers + Keys + Versions + Uploads + Outbox + Audit + Answers + Send>
-    Reading for T
+impl<T> Reading for T where
+    T: Tenants
+        + Applications
+        + Customers
+        + Keys
+        + Sessions
+        + Versions
+        + Uploads
+        + Outbox
+        + Audit
+        + Answers
+        + Send
 {
 }
 

@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 
 use common::cors;
 use common::key::Kind;
+use common::problem::Code;
 use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{Method, Response};
@@ -18,7 +19,7 @@ use crate::catalog::selection::Wanted;
 use crate::deliver::body::Body;
 use crate::deliver::plain::{json, text};
 use crate::deliver::{Object, Plan, document, plan};
-use crate::error::{Caller, Failure, Fault, options};
+use crate::error::{Caller, Failure, Fault, Refusal, options};
 use crate::gate::Permit;
 use crate::observe::{tell_request_id, tell_standing};
 use crate::request::{Arrival, Ask, asked_about};
@@ -57,7 +58,8 @@ impl Edge {
         match Service::of(ask.id()) {
             Service::Health => Ok(text("ok\n")),
             Service::Description => Ok(document(&self.forwarder.base_of(ask), &ask.headers)),
-            Service::Login | Service::Ticket => self.forwarder.forward(ask, body, caller).await,
+            Service::Login => self.log_in(ask, body, caller).await,
+            Service::Ticket => self.forwarder.forward(ask, body, caller).await,
             Service::Link => self.download_linked(ask, caller).await,
             Service::Share => self.download_shared(ask, caller).await,
             Service::Upload => self.forwarder.receive_upload(ask, body, caller).await,
@@ -73,6 +75,13 @@ impl Edge {
                 Ok(response)
             }
         }
+    }
+
+    /// Passes a login on. The control plane looks at the key in its body, and a failure counts here as any other does.
+    async fn log_in(&self, ask: &Ask, body: &mut Option<Incoming>, caller: &Caller) -> Answer {
+        let answer = self.forwarder.forward(ask, body, caller).await?;
+        let failed = answer.status().as_u16() == Code::Unauthorized.status();
+        if failed && !self.gate.is_patient(ask) { Err(Refusal::AuthThrottled.into()) } else { Ok(answer) }
     }
 
     /// Answers a key that was admitted.

@@ -6,6 +6,7 @@
 pub mod budget;
 mod limiter;
 mod permit;
+mod session;
 #[cfg(test)]
 mod tests;
 
@@ -13,9 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::key::{Kind, Owner, Presented};
+use common::mac::{MacKeys, Purpose};
 use common::policy::{self, Denied, Facts};
 use common::routes::{Credential, Route};
 use common::scope::Scope;
+use common::session::is_token;
 use common::wire::address::Address;
 
 use crate::error::{Failure, Refusal};
@@ -57,12 +60,21 @@ pub struct Gate {
     budgets: Budgets,
     failures: Failures,
     staleness: Staleness,
+    sessions: MacKeys,
 }
 
 impl Gate {
-    /// Over a keyring and the denials of its replica.
+    /// Over a keyring and the denials of its replica. It takes keys, and no tokens of sessions yet.
     pub fn new(keyring: Arc<Keyring>, replica: SharedReplica, staleness: Staleness) -> Self {
-        Self { keyring, replica, budgets: Budgets::default(), failures: Failures::default(), staleness }
+        let (budgets, failures, sessions) =
+            (Budgets::default(), Failures::default(), MacKeys::derive(&[], Purpose::Session));
+        Self { keyring, replica, budgets, failures, staleness, sessions }
+    }
+
+    /// The same, taking the tokens that `sessions` opens.
+    #[must_use]
+    pub fn with_sessions(self, sessions: MacKeys) -> Self {
+        Self { sessions, ..self }
     }
 
     /// Admits the key of a request to its route, and spends one request of its minute.
@@ -105,11 +117,8 @@ impl Gate {
 
     fn admit_lent(&self, holder: &Holder, ask: &Ask, from_anywhere: bool) -> Result<Permit, Failure> {
         self.check_ready(ask.arrival)?;
-        let entry = self.keyring.find_by_id(&holder.key)?.ok_or(Refusal::Denied(Denied::Unknown))?;
-        if entry.holder() != *holder {
-            // A new secret took the place of the one that the link was lent by.
-            return Err(Refusal::Denied(Denied::Unknown).into());
-        }
+        // None too when a new secret took the place of the one that the link was lent by.
+        let entry = self.keyring.find_held(holder)?.ok_or(Refusal::Denied(Denied::Unknown))?;
         let owner = Owner::Tenant(entry.policy.tenant);
         match self.judge(&entry, owner, ask.arrival) {
             // Looked at last: nothing else speaks against the key.
@@ -138,6 +147,9 @@ impl Gate {
     }
 
     fn authenticate(&self, secret: &str, arrival: Arrival) -> Result<Arc<KeyEntry>, Failure> {
+        if is_token(secret) {
+            return self.authenticate_session(secret, arrival);
+        }
         let presented = Presented::parse(secret).ok_or(Refusal::MalformedKey)?;
         let entry = self.keyring.find(&presented.digest())?.ok_or(Refusal::Denied(Denied::Unknown))?;
         self.judge(&entry, presented.owner, arrival)?;
@@ -180,7 +192,12 @@ impl Gate {
     }
 
     fn charge(&self, refusal: Refusal, ask: &Ask) -> Refusal {
-        if self.failures.admit(ask.arrival.address) { refusal } else { Refusal::AuthThrottled }
+        if self.is_patient(ask) { refusal } else { Refusal::AuthThrottled }
+    }
+
+    /// Charges a failed authentication to where it came from; false when there were too many.
+    pub fn is_patient(&self, ask: &Ask) -> bool {
+        self.failures.admit(ask.arrival.address)
     }
 
     fn spend(&self, permit: &Permit, arrival: Arrival) -> Result<Option<Standing>, Turned> {
@@ -203,7 +220,14 @@ fn is_guess(refusal: &Refusal) -> bool {
     let dead = |denied: &Denied| {
         matches!(
             denied,
-            Denied::Unknown | Denied::Deleted | Denied::Revoked | Denied::Disabled | Denied::Expired
+            Denied::SessionUnknown
+                | Denied::SessionExpired
+                | Denied::SessionRevoked
+                | Denied::Unknown
+                | Denied::Deleted
+                | Denied::Revoked
+                | Denied::Disabled
+                | Denied::Expired
         )
     };
     matches!(refusal, Refusal::MalformedKey) || matches!(refusal, Refusal::Denied(denied) if dead(denied))

@@ -15,14 +15,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwapOption;
 use common::digest::Digest;
-use common::id::{CustomerId, KeyId, TenantId};
+use common::id::{CustomerId, TenantId};
+pub use common::key::Holder;
 use common::policy::{CustomerPolicy, KeyPolicy, TenantPolicy};
 use common::tier::{Tier, TierName};
 use common::wire::address::Address;
 use common::wire::v1::Record;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
-use serde::{Deserialize, Serialize};
 
 use crate::replica::{Changed, ReplicaFault, SharedReplica};
 use cells::Cells;
@@ -49,9 +49,9 @@ pub type Cell<T> = Arc<ArcSwapOption<T>>;
 /// One key, joined with the cells of those it belongs to.
 #[derive(Debug)]
 pub struct KeyEntry {
-    /// The key itself.
+    /// The key itself, as the secret that it was found by opens it: by one that was replaced it ends when that one does.
     pub policy: KeyPolicy,
-    /// What is kept of its secret.
+    /// What is kept of that secret.
     pub digest: Digest,
     /// Its tenant; empty when unknown.
     pub tenant: Cell<TenantFacts>,
@@ -59,21 +59,10 @@ pub struct KeyEntry {
     pub customer: Option<Cell<CustomerPolicy>>,
 }
 
-/// A key and which of its secrets: what a link is lent by, so that a new secret ends the links of the old one.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Holder {
-    /// The key.
-    #[serde(rename = "k")]
-    pub key: KeyId,
-    /// The first 64 bits of the secret's digest, in hexadecimal: enough to tell two secrets apart, no help to guess one.
-    #[serde(rename = "g")]
-    pub generation: String,
-}
-
 impl KeyEntry {
-    /// This key with the secret that it has now.
+    /// This key with the secret that it was found by.
     pub fn holder(&self) -> Holder {
-        Holder { key: self.policy.id.clone(), generation: self.digest.to_string()[..16].to_owned() }
+        Holder::new(self.policy.id.clone(), &self.digest)
     }
 }
 
@@ -124,15 +113,18 @@ impl Keyring {
         found
     }
 
-    /// The key of that id, for links that name it.
+    /// The key of that holder, as the secret that it names opens it; `None` when the key has that secret no more. For
+    /// links and sessions, which carry no secret.
     ///
     /// # Errors
     /// When the replica cannot be read.
-    pub fn find_by_id(&self, id: &KeyId) -> Result<Option<Arc<KeyEntry>>, ReplicaFault> {
-        match self.replica.record(&Address::Key(id.clone()))? {
-            Some(Record::Key(_, digest)) => self.find(&digest),
-            _ => Ok(None),
-        }
+    pub fn find_held(&self, holder: &Holder) -> Result<Option<Arc<KeyEntry>>, ReplicaFault> {
+        let Some(Record::Key(_, digests)) = self.replica.record(&Address::Key(holder.key.clone()))? else {
+            return Ok(None);
+        };
+        let Some(digest) = digests.of_generation(&holder.generation) else { return Ok(None) };
+        // Read apart: meanwhile the secret may have come to another key.
+        Ok(self.find(&digest)?.filter(|entry| entry.policy.id == holder.key))
     }
 
     /// Brings what is held ready up to the replica's commit.
@@ -146,7 +138,7 @@ impl Keyring {
                     let key = (*tenant, id.clone());
                     self.customers.refresh(&key, || self.load_customer(address));
                 }
-                Address::Application(..) | Address::Version(..) | Address::Key(_) => {}
+                Address::Application(..) | Address::Version(..) | Address::Key(_) | Address::Session(_) => {}
             }
         }
         for digest in &changed.digests {
@@ -178,10 +170,10 @@ impl Keyring {
 
     fn load(&self, digest: &Digest) -> Result<Option<Arc<KeyEntry>>, ReplicaFault> {
         let Some(id) = self.replica.key_of(digest)? else { return Ok(None) };
-        let Some(Record::Key(policy, of)) = self.replica.record(&Address::Key(id))? else { return Ok(None) };
-        if of != *digest {
+        let Some(Record::Key(policy, digests)) = self.replica.record(&Address::Key(id))? else {
             return Ok(None);
-        }
+        };
+        let Some(policy) = digests.opened_by(digest, policy) else { return Ok(None) };
         let tenant = self.tenants.get(&policy.tenant, || self.load_tenant(policy.tenant));
         let customer = policy.customer.as_ref().map(|id| {
             let key = (policy.tenant, id.clone());
@@ -189,7 +181,7 @@ impl Keyring {
         });
         #[cfg(test)]
         crate::replica::tests::race::hesitate();
-        Ok(Some(Arc::new(KeyEntry { policy, digest: of, tenant, customer })))
+        Ok(Some(Arc::new(KeyEntry { policy, digest: *digest, tenant, customer })))
     }
 
     /// Absent or unreadable are the same here: not known to be alive.

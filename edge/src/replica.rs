@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use common::catalog::Version;
 use common::digest::Digest;
-use common::id::{ApplicationId, KeyId, TenantId};
+use common::id::{ApplicationId, KeyId, SessionId, TenantId};
 use common::tier::Tier;
 use common::time::Timestamp;
 use common::wire::address::Address;
@@ -129,6 +129,17 @@ impl Replica {
     /// When the disk cannot be read.
     pub fn record(&self, address: &Address) -> Result<Option<Record>, ReplicaFault> {
         self.file.record(address)
+    }
+
+    /// Whether a session was ended before its time: by a denial, or by its record, also one that only a newer edge can
+    /// read. A session that lives has none.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn is_revoked(&self, session: &SessionId) -> Result<bool, ReplicaFault> {
+        let address = Address::Session(session.clone());
+        // In this order: a denial is lifted after its record was committed.
+        Ok(self.is_denied(&address) || self.file.holds(&address)?)
     }
 
     /// All versions of an application, in no order.

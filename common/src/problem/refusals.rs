@@ -30,9 +30,14 @@ pub fn malformed_key() -> Problem {
 #[must_use]
 pub fn denied(denied: Denied) -> Problem {
     let (code, message) = match denied {
-        Denied::Unknown | Denied::Deleted | Denied::Revoked | Denied::Disabled | Denied::Expired => {
-            (Code::Unauthorized, "Invalid API key")
-        }
+        Denied::SessionUnknown
+        | Denied::SessionExpired
+        | Denied::SessionRevoked
+        | Denied::Unknown
+        | Denied::Deleted
+        | Denied::Revoked
+        | Denied::Disabled
+        | Denied::Expired => (Code::Unauthorized, "Invalid API key"),
         Denied::TenantInactive | Denied::CustomerInactive => (Code::Forbidden, "Account is inactive"),
         Denied::AddressNotAllowed => (Code::Forbidden, "This key may not be used from this address"),
     };

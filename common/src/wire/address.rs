@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::digest::Digest;
-use crate::id::{ApplicationId, CustomerId, KeyId, TenantId, VersionName};
+use crate::id::{ApplicationId, CustomerId, KeyId, SessionId, TenantId, VersionName};
 use crate::tier::TierName;
 use crate::wire::Unreadable;
 
@@ -25,6 +25,8 @@ pub enum Address {
     Version(TenantId, ApplicationId, VersionName),
     /// `key:{key}`
     Key(KeyId),
+    /// `session:{session}`
+    Session(SessionId),
 }
 
 /// The number of buckets; a record lies in the one that the first byte of its address's SHA-256 names.
@@ -47,6 +49,7 @@ impl fmt::Display for Address {
             Self::Application(tenant, id) => write!(f, "application:{tenant}/{id}"),
             Self::Version(tenant, application, name) => write!(f, "version:{tenant}/{application}/{name}"),
             Self::Key(id) => write!(f, "key:{id}"),
+            Self::Session(id) => write!(f, "session:{id}"),
         }
     }
 }
@@ -71,6 +74,7 @@ fn parse(text: &str) -> Option<Address> {
         "application" => Address::Application(tenant(next())?, next()?.parse().ok()?),
         "version" => Address::Version(tenant(next())?, next()?.parse().ok()?, next()?.parse().ok()?),
         "key" => Address::Key(next()?.parse().ok()?),
+        "session" => Address::Session(next()?.parse().ok()?),
         _ => return None,
     };
     if next().is_none() { Some(address) } else { None }
@@ -126,6 +130,7 @@ mod tests {
             format!("application:{tenant}/my-app"),
             format!("version:{tenant}/my-app/1.0.0+b"),
             "key:key_1".to_owned(),
+            "session:ses_1".to_owned(),
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }

@@ -21,6 +21,8 @@ pub(crate) struct Answer {
     pagination: Option<Pagination>,
     position: Option<Position>,
     kept: Kept,
+    /// Told as it is, without the envelope.
+    is_bare: bool,
 }
 
 /// What an answer has to do with an earlier or later one to the same request.
@@ -50,6 +52,11 @@ impl Answer {
         Self::done(data).map(|answer| Self { pagination: Some(pagination), ..answer })
     }
 
+    /// 200 with data that its readers expect without an envelope.
+    pub(crate) fn bare(data: &impl Serialize) -> Handled {
+        Self::done(data).map(|answer| Self { is_bare: true, ..answer })
+    }
+
     /// The same, of a write that has this place in the history.
     pub(crate) fn at(self, position: Position) -> Self {
         Self { position: Some(position), ..self }
@@ -57,7 +64,7 @@ impl Answer {
 
     fn new(outcome: Outcome, data: &impl Serialize) -> Handled {
         let data = serde_json::value::to_raw_value(data).map_err(|e| Failure::broken("api", e))?;
-        Ok(Self { outcome, data, pagination: None, position: None, kept: Kept::Not })
+        Ok(Self { outcome, data, pagination: None, position: None, kept: Kept::Not, is_bare: false })
     }
 
     /// An answer that was given before, with its status and body.
@@ -82,6 +89,9 @@ impl Answer {
     }
 
     fn body(&self, request_id: &str) -> Result<Vec<u8>, Failure> {
+        if self.is_bare {
+            return Ok(self.data.get().as_bytes().to_vec());
+        }
         render_success(&self.data, self.pagination, request_id).map_err(|e| Failure::broken("api", e))
     }
 

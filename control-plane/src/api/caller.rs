@@ -3,18 +3,21 @@
 //! Refusals come in the order of the contract, cheapest first: no key, no such key, a dead key, an inactive account, an
 //! address, the kind of key, its scope.
 
+mod proof;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use common::credential;
-use common::id::{ApplicationId, KeyId, TenantId};
-use common::key::{Kind, Presented};
+use common::id::{ApplicationId, KeyId, SessionId, TenantId};
+use common::key::{Holder, Kind};
 use common::network::canonical;
-use common::policy::{Denied, Facts, KeyPolicy, TenantPolicy, evaluate, may_know};
+use common::policy::{KeyPolicy, may_know};
 use common::problem::{Problem, refusals};
 use common::proof::{FORWARDED_HEADER, Forwarded};
 use common::routes::{Credential, Plane, Route};
 use common::scope::Scope;
+use common::session::is_token;
 use common::time::Timestamp;
 use http::HeaderMap;
 use http::header::HOST;
@@ -24,6 +27,7 @@ use crate::api::idempotency::Keeping;
 use crate::api::{Desk, Peer};
 use crate::domain::{Actor, Context, Refusal};
 use crate::error::Failure;
+pub(crate) use proof::{Use, by_key};
 
 /// Somebody whose key opened the door.
 #[derive(Debug)]
@@ -31,6 +35,10 @@ pub(crate) struct Caller {
     key: KeyPolicy,
     /// How the answer to this request is kept, when it asks for that.
     keeping: Option<Arc<Keeping>>,
+    /// The key, and which of its secrets.
+    holder: Holder,
+    /// The session, when its token was used.
+    session: Option<SessionId>,
 }
 
 impl Caller {
@@ -54,6 +62,26 @@ impl Caller {
         &self.key.id
     }
 
+    /// The key and the secret that was used, or that the session was opened by.
+    pub(crate) fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// The session whose token was used.
+    pub(crate) fn session(&self) -> Option<&SessionId> {
+        self.session.as_ref()
+    }
+
+    /// The key as its secret opens it.
+    pub(crate) fn policy(&self) -> &KeyPolicy {
+        &self.key
+    }
+
+    /// Whether it is a vendor's with that scope.
+    pub(crate) fn manages(&self, scope: Scope) -> bool {
+        self.key.kind == Kind::Admin && self.has(scope)
+    }
+
     /// Whether the key may know of an application: keys can be narrowed to some.
     pub(crate) fn may_know(&self, application: &ApplicationId) -> bool {
         may_know(&self.key, None, application)
@@ -75,14 +103,19 @@ impl Caller {
 
     /// What a command of this caller is decided with.
     pub(crate) fn context(&self, call: &Call) -> Context {
+        self.context_at(call.address, call.request_id.clone(), call.now)
+    }
+
+    /// The same, where the request has been read already.
+    pub(crate) fn context_at(&self, address: IpAddr, request_id: String, now: Timestamp) -> Context {
         let actor = Actor {
             key: Some(self.key.id.clone()),
             scopes: self.key.scopes,
             applications: self.key.applications.clone(),
-            address: Some(call.address),
-            request_id: call.request_id.clone(),
+            address: Some(address),
+            request_id,
         };
-        Context { tenant: self.key.tenant, actor, now: call.now }
+        Context { tenant: self.key.tenant, actor, now }
     }
 }
 
@@ -127,23 +160,13 @@ pub(crate) struct Asking<'a> {
 pub(crate) async fn admit(desk: &Desk, route: &Route, asking: Asking<'_>) -> Result<Caller, Failure> {
     let found = credential::find(asking.headers).map_err(|_| refusals::ambiguous_credentials())?;
     let secret = found.ok_or_else(refusals::missing_credential)?;
-    let presented = Presented::parse(secret.expose()).ok_or_else(refusals::malformed_key)?;
-    let known = desk.store.read().await?.identify(&presented.digest()).await?;
-    let known = known.ok_or_else(|| refusals::denied(Denied::Unknown))?;
-    if known.key.deleted_at.is_some() {
-        return Err(refusals::denied(Denied::Deleted).into());
-    }
-    let tenant = TenantPolicy { id: known.tenant.id, is_active: known.tenant.is_active };
-    let facts = Facts {
-        key: &known.key.policy,
-        customer: known.customer.as_ref().map(|customer| &customer.policy),
-        tenant: Some(&tenant),
-        owner: presented.owner,
-        address: asking.address,
+    let used = Use { address: asking.address, now: asking.now };
+    let caller = match is_token(secret.expose()) {
+        true => proof::by_token(desk, secret.expose(), used).await?,
+        false => by_key(desk, secret.expose(), used).await?,
     };
-    evaluate(facts, asking.now).map_err(refusals::denied)?;
-    suits(route, &known.key.policy)?;
-    Ok(Caller { key: known.key.policy, keeping: None })
+    suits(route, &caller.key)?;
+    Ok(caller)
 }
 
 /// Whether the route is for keys of this kind and with these scopes.

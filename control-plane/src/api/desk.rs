@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use crate::api::answer::{Answer, Handled};
 use crate::api::caller::Caller;
 use crate::api::idempotency::InFlight;
+use crate::api::throttle::Failures;
 use crate::domain::customer::is_reserved;
 use crate::domain::version::{AddFile, FileFacts};
 use crate::domain::{Change, Row};
@@ -30,6 +31,10 @@ pub(crate) struct Desk {
     pub(crate) forwarding: MacKeys,
     /// Seals and opens the tickets in upload URLs.
     pub(crate) tickets: MacKeys,
+    /// Seals and opens the tokens of sessions.
+    pub(crate) sessions: MacKeys,
+    /// Failed logins.
+    pub(crate) failures: Failures,
     /// What links start with, when it is configured.
     pub(crate) public_url: Option<String>,
     pub(crate) draft_by_default: bool,

@@ -13,7 +13,7 @@ use crate::api::call::Call;
 use crate::api::caller::Caller;
 use crate::api::fields::Fields;
 use crate::api::page::{More, Page};
-use crate::domain::key::{self, Create, ForCustomer, ForCustomerFacts, Key, KeyFacts, NewKey, Patch};
+use crate::domain::key::{self, Create, ForCustomer, ForCustomerFacts, Key, KeyFacts, NewKey, Patch, Rotate};
 use crate::domain::{Context, Refusal};
 use crate::store::{Slice, Writing};
 
@@ -36,6 +36,9 @@ struct KeyView<'a> {
     channels: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
+    /// Until when the secret before the present one works, or worked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_key_expires_at: Option<Timestamp>,
     is_enabled: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -56,6 +59,7 @@ impl<'a> KeyView<'a> {
             application_ids: policy.applications.as_deref(),
             channels: &policy.channels,
             expires_at: policy.expires_at,
+            previous_key_expires_at: key.digests.previous.map(|old| old.until),
             is_enabled: policy.is_enabled,
             created_at: key.created_at,
             updated_at: key.updated_at,
@@ -77,6 +81,8 @@ struct NewKeyView<'a> {
     created_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     regenerated_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_key_expires_at: Option<Timestamp>,
 }
 
 impl<'a> NewKeyView<'a> {
@@ -89,6 +95,7 @@ impl<'a> NewKeyView<'a> {
             name: &new.key.name,
             created_at: Some(new.key.created_at),
             regenerated_at: None,
+            previous_key_expires_at: new.key.digests.previous.map(|old| old.until),
         }
     }
 
@@ -248,6 +255,20 @@ async fn regenerate(
     let decision = key::regenerate(&id, Some(key), context, &mut desk.rng()?)?;
     let answer = Answer::done(&NewKeyView::regenerated(&decision.outcome))?;
     desk.settle(caller, truth, decision.change, answer).await
+}
+
+/// `POST /v1/management/apikeys/{keyId}/rotate`: a new secret, beside which the old one may go on for a while.
+pub(super) async fn rotate(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
+    let id: KeyId = call.id("keyId")?;
+    let context = caller.context(&call);
+    let mut fields = call.json_fields().await?;
+    let overlap = fields.whole("overlapSeconds").flatten();
+    let command = fields.settle(Rotate::parse(id, overlap))?;
+    let mut truth = desk.store.write().await?;
+    let existing = truth.key(context.tenant, &command.id).await?;
+    let decision = key::rotate(&command, existing, &context, &mut desk.rng()?)?;
+    let answer = Answer::created(&NewKeyView::created(&decision.outcome))?;
+    desk.settle(&caller, truth, decision.change, answer).await
 }
 
 fn settings(fields: &mut Fields) -> key::Fields {

@@ -6,6 +6,7 @@ mod entrance;
 mod idempotency;
 mod keys;
 mod noise;
+mod sessions;
 mod uploads;
 mod versions;
 
@@ -26,7 +27,7 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::api::{Desk, InFlight, Peer, router};
+use crate::api::{Desk, Failures, InFlight, Peer, router};
 use crate::domain::tenant::{self, Found};
 use crate::domain::{Actor, Context};
 use crate::metrics::Metrics;
@@ -104,6 +105,8 @@ impl House {
             metrics: Arc::new(Metrics::default()),
             forwarding: MacKeys::derive(&secrets, Purpose::Forwarding),
             tickets: MacKeys::derive(&secrets, Purpose::Upload),
+            sessions: MacKeys::derive(&secrets, Purpose::Session),
+            failures: Failures::default(),
             public_url: None,
             draft_by_default: false,
             announcer: Announcer::default(),

@@ -1,6 +1,6 @@
 //! What a decision leads to: rows to write, records to announce, lines for the audit.
 
-use common::id::{ApplicationId, CustomerId, TenantId, VersionId};
+use common::id::{ApplicationId, CustomerId, SessionId, TenantId, VersionId};
 use common::tier::Tier;
 use common::time::Timestamp;
 use common::wire::address::Address;
@@ -9,6 +9,7 @@ use super::answer::KeptAnswer;
 use super::application::Application;
 use super::customer::Customer;
 use super::key::Key;
+use super::session::Session;
 use super::tenant::Tenant;
 use super::upload::Upload;
 use super::version::Version;
@@ -31,6 +32,8 @@ pub enum Noun {
     Key(Key),
     /// A large upload under way. Never announced.
     Upload(Upload),
+    /// A session. Announced when it is revoked.
+    Session(Session),
 }
 
 /// One thing to write.
@@ -55,6 +58,8 @@ pub enum Row {
     Revoke(TenantId, CustomerId, ApplicationId),
     /// What the request was answered. Nobody may have been answered under its id before.
     Answer(KeptAnswer),
+    /// The row of a session goes: its time has been over for long.
+    Forget(SessionId),
 }
 
 /// A record that changed, for the edges.
@@ -95,7 +100,7 @@ pub struct Change {
     pub rows: Vec<Row>,
     /// Records that read differently afterwards.
     pub announcements: Vec<Announcement>,
-    /// At least one line whenever there is a row that is more than an answer.
+    /// At least one line whenever somebody did something.
     pub audit: Vec<AuditEntry>,
 }
 

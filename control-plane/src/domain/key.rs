@@ -2,10 +2,11 @@
 
 mod for_customer;
 mod options;
+mod rotation;
 
 use common::digest::Digest;
 use common::id::{ApplicationId, CustomerId, KeyId};
-use common::key::{Kind, digest_of, generate};
+use common::key::{Digests, Kind, digest_of, generate};
 use common::network::Allowlist;
 use common::policy::KeyPolicy;
 use common::scope::{Scope, Scopes};
@@ -20,14 +21,15 @@ use super::{Context, Refusal};
 
 pub use for_customer::{ForCustomer, ForCustomerFacts, create_for_customer};
 pub use options::{Create, Fields, Patch};
+pub use rotation::{Rotate, regenerate, rotate};
 
 /// A key, deleted ones too: their ids are not given again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Key {
     /// What the edges know of it.
     pub policy: KeyPolicy,
-    /// Of its secret.
-    pub digest: Digest,
+    /// Of its secrets.
+    pub digests: Digests,
     /// Display name.
     pub name: String,
     /// May be empty.
@@ -71,6 +73,7 @@ impl Key {
         facts.extend(policy.rate_limit.map(|limit| ("rateLimitRpm", limit.get().to_string())));
         facts.extend(policy.applications.iter().map(|ids| ("applicationIds", join(ids.iter()))));
         facts.extend(policy.expires_at.map(|at| ("expiresAt", at.to_string())));
+        facts.extend(self.digests.previous.map(|old| ("previousKeyExpiresAt", old.until.to_string())));
         facts.extend(self.deleted_at.map(|at| ("deletedAt", at.to_string())));
         facts
     }
@@ -118,7 +121,7 @@ pub(super) fn blank(kind: Kind, customer: Option<CustomerId>, context: &Context,
     };
     Key {
         policy,
-        digest: Digest([0; 32]),
+        digests: Digests::of(Digest([0; 32])),
         name: String::new(),
         description: String::new(),
         created_at: context.now,
@@ -167,7 +170,7 @@ fn finish(
 ) -> Result<Secret, Refusal> {
     may_be_given(key, context)?;
     let secret = generate(key.policy.kind, rng);
-    key.digest = digest_of(&secret);
+    key.digests = Digests::of(digest_of(&secret));
     insert(change, key, context);
     Ok(secret)
 }
@@ -264,25 +267,4 @@ pub fn delete(id: &KeyId, existing: Option<Key>, context: &Context) -> Result<De
     let mut change = Change::default();
     update(&mut change, "key.delete", (&before, &after), true, context);
     Ok(Decision { change, outcome: after })
-}
-
-/// Decides on a new secret for a key, which keeps its id and everything else. The old secret dies with the denial that
-/// goes ahead; the record that follows, of the same sequence, lifts it for the new one.
-///
-/// # Errors
-/// When there is no such key within the actor's reach.
-pub fn regenerate(
-    id: &KeyId,
-    existing: Option<Key>,
-    context: &Context,
-    rng: &mut impl Rng,
-) -> Result<Decision<NewKey>, Refusal> {
-    let before = within_reach(existing, id, context)?;
-    let mut key = before.clone();
-    let secret = generate(key.policy.kind, rng);
-    key.digest = digest_of(&secret);
-    key.updated_at = context.now;
-    let mut change = Change::default();
-    update(&mut change, "key.regenerate", (&before, &key), true, context);
-    Ok(Decision { change, outcome: NewKey { key, secret, customer: None } })
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use common::digest::Digest;
-use common::id::{ApplicationId, CustomerId, KeyId, TenantId, UploadId, VersionName};
+use common::id::{ApplicationId, CustomerId, KeyId, SessionId, TenantId, UploadId, VersionName};
 use common::scope::Scope;
 use common::tier::TierName;
 
@@ -76,6 +76,20 @@ pub enum Refusal {
     /// Two keys would have one secret.
     #[error("This secret belongs to a key already: choose another")]
     DuplicateSecret,
+    /// No such session, none that lives, or not for this key to know of.
+    #[error("Session '{0}' does not exist, or has ended")]
+    UnknownSession(SessionId),
+    /// The key has no living session of that name.
+    #[error("This key has no such session: it has ended, or was never begun")]
+    NoSession,
+    /// The key has as many sessions as it can have.
+    #[error(
+        "This key has {most} sessions, the most that it can have: use one of them, or wait until some end"
+    )]
+    TooManySessions {
+        /// The limit.
+        most: u64,
+    },
     /// The tenant is there.
     #[error("Tenant '{0}' exists already")]
     DuplicateTenant(TenantId),

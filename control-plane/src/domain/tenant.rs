@@ -95,7 +95,7 @@ fn admin_key(change: &mut Change, secret: Option<Secret>, context: &Context, rng
     let mut key = key::blank(common::key::Kind::Admin, None, context, rng);
     key.name = "Admin".to_owned();
     key.policy.scopes = Scopes::full();
-    key.digest = common::key::digest_of(&secret);
+    key.digests = common::key::Digests::of(common::key::digest_of(&secret));
     key::insert(change, &key, context);
     NewKey { key, secret, customer: None }
 }

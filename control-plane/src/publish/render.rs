@@ -1,6 +1,7 @@
 //! From the truth to the wire: what edges are told of a record. Pure.
 
 use common::policy::{KeyPolicy, TenantPolicy};
+use common::session::Revoked;
 use common::wire::Unreadable;
 use common::wire::v1::{Entry, Record};
 
@@ -28,8 +29,12 @@ pub(super) fn record(noun: &Noun) -> Option<Record> {
         // Deleted keys stay known, so that edges can tell their owners from who guesses.
         Noun::Key(key) => {
             let policy = KeyPolicy { is_deleted: key.deleted_at.is_some(), ..key.policy.clone() };
-            Some(Record::Key(policy, key.digest))
+            Some(Record::Key(policy, key.digests))
         }
+        Noun::Session(session) => session.revoked_at.map(|revoked_at| {
+            let (id, expires_at) = (session.id.clone(), session.expires_at);
+            Record::Session(Revoked { id, revoked_at, expires_at })
+        }),
         Noun::Upload(_) => None,
     }
 }

@@ -1,6 +1,7 @@
 //! What every store must do, whatever database it is over. A database brings a [`Database`] and calls `suite!`.
 
 mod answers;
+mod sessions;
 mod things;
 mod writes;
 
@@ -54,7 +55,12 @@ macro_rules! suite {
             an_upload_remembers_how_far_it_came,
             no_secret_is_kept,
             an_answer_is_kept_beside_its_write_until_it_expires,
-            of_two_answers_to_one_request_one_is_kept
+            of_two_answers_to_one_request_one_is_kept,
+            a_key_is_found_by_both_its_secrets,
+            a_secret_belongs_to_one_key_also_when_it_is_its_old_one,
+            a_session_is_found_by_its_key_and_label_while_it_lives,
+            sessions_of_a_replaced_secret_leave_the_list,
+            spent_sessions_are_forgotten_and_the_records_of_revoked_ones_end
         );
     };
     ($database:expr; $($name:ident),*) => {
@@ -66,6 +72,12 @@ macro_rules! suite {
 }
 pub(crate) use answers::{
     an_answer_is_kept_beside_its_write_until_it_expires, of_two_answers_to_one_request_one_is_kept,
+};
+pub(crate) use sessions::{
+    a_key_is_found_by_both_its_secrets, a_secret_belongs_to_one_key_also_when_it_is_its_old_one,
+    a_session_is_found_by_its_key_and_label_while_it_lives, opened, revoked,
+    sessions_of_a_replaced_secret_leave_the_list,
+    spent_sessions_are_forgotten_and_the_records_of_revoked_ones_end,
 };
 pub(crate) use suite;
 pub(crate) use things::{

@@ -8,6 +8,7 @@ mod customers;
 mod fields;
 mod keys;
 mod outbox;
+mod sessions;
 mod tenants;
 mod uploads;
 mod versions;
@@ -153,7 +154,7 @@ mod tests {
         store.close().await;
         let bytes = std::fs::read(file.0.path().join("deep/truth.db")).unwrap();
         let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
-        assert!(holds(made.key.policy.id.as_str().as_bytes()) && holds(&made.key.digest.0));
+        assert!(holds(made.key.policy.id.as_str().as_bytes()) && holds(&made.key.digests.current.0));
         assert!(!holds(made.secret.expose().as_bytes()));
     }
 

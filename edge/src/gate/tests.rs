@@ -2,12 +2,15 @@
 
 mod minute;
 mod order;
+mod sessions;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::key;
+use common::mac::{MacKeys, Purpose};
+use common::secret::Secret;
 use common::time::Timestamp;
 
 use crate::error::{Failure, Refusal};
@@ -31,13 +34,18 @@ struct House {
 impl House {
     fn of(world: World, staleness: Staleness) -> Self {
         let keyring = Arc::new(Keyring::new(world.replica.clone(), 100));
-        let gate = Gate::new(keyring.clone(), world.replica.clone(), staleness);
+        let gate = Gate::new(keyring.clone(), world.replica.clone(), staleness).with_sessions(session_keys());
         Self { world, keyring, gate }
     }
 
     fn admit(&self, ask: &Ask) -> Result<Permit, Turned> {
         self.gate.admit(ask)
     }
+}
+
+/// What tokens of sessions are sealed with.
+fn session_keys() -> MacKeys {
+    MacKeys::derive(&[Secret::new("an-edge-secret-of-the-tests".to_owned())], Purpose::Session)
 }
 
 /// Text of the key with the secret of that seed.

@@ -5,12 +5,13 @@ mod races;
 
 use std::sync::Arc;
 
+use common::time::Timestamp;
 use common::wire::address::Address;
 
-use crate::keyring::{KeyEntry, Keyring};
+use crate::keyring::{Holder, KeyEntry, Keyring};
 use crate::replica::tests::world::{
-    World, customer, customer_at, digest, entry, for_newer_readers, gone, key, key_at, key_row, tenant,
-    tenant_id, tier,
+    World, customer, customer_at, digest, entry, for_newer_readers, gone, key, key_at, key_row, rotated,
+    tenant, tenant_id, tier,
 };
 
 fn keyring(world: &World) -> Keyring {
@@ -19,6 +20,10 @@ fn keyring(world: &World) -> Keyring {
 
 fn find(keyring: &Keyring, seed: u64) -> Option<Arc<KeyEntry>> {
     keyring.find(&digest(seed)).unwrap()
+}
+
+fn holder(id: &str, seed: u64) -> Holder {
+    Holder::new(id.parse().unwrap(), &digest(seed))
 }
 
 fn is_active(entry: &KeyEntry) -> Option<bool> {
@@ -35,8 +40,8 @@ fn a_key_is_found_by_its_digest_and_joined_with_tenant_tiers_and_customer() {
     let facts = entry.tenant.load_full().unwrap();
     assert!(facts.policy.is_active && facts.tier(&"Premium".parse().unwrap()).is_some());
     assert!(find(&keyring, 2).is_none());
-    assert!(keyring.find_by_id(&"key_1".parse().unwrap()).unwrap().is_some());
-    assert!(keyring.find_by_id(&"key_2".parse().unwrap()).unwrap().is_none());
+    assert!(keyring.find_held(&holder("key_1", 1)).unwrap().is_some());
+    assert!(keyring.find_held(&holder("key_2", 1)).unwrap().is_none());
 }
 
 #[test]
@@ -59,6 +64,27 @@ fn what_is_not_told_to_the_keyring_it_does_not_know_and_what_is_it_obeys() {
 }
 
 #[test]
+fn during_an_overlap_a_key_is_found_by_both_secrets_and_by_the_old_one_it_ends_with_that() {
+    let mut world = World::furnished(&[]);
+    let keyring = keyring(&world);
+    assert!(find(&keyring, 1).is_some() && find(&keyring, 2).is_none());
+    let until = Timestamp::from_millis(500);
+    let changed = world.write(&[rotated("key_1", 2, 1, until)]);
+    assert_eq!(changed.digests, [digest(1), digest(2), digest(1)], "before and after");
+    keyring.refresh(&changed);
+    let ends = |seed| find(&keyring, seed).map(|entry| (entry.holder(), entry.policy.expires_at));
+    assert_eq!(ends(1), Some((holder("key_1", 1), Some(until))));
+    assert_eq!(ends(2), Some((holder("key_1", 2), None)));
+    assert!(keyring.find_held(&holder("key_1", 1)).unwrap().unwrap().policy.expires_at.is_some());
+    // Rotated again: a key has two secrets at most.
+    keyring.refresh(&world.write(&[rotated("key_1", 3, 2, until)]));
+    assert!(find(&keyring, 1).is_none() && keyring.find_held(&holder("key_1", 1)).unwrap().is_none());
+    assert_eq!(ends(2), Some((holder("key_1", 2), Some(until))));
+    keyring.refresh(&world.write(&[key("key_1", 4)]));
+    assert!(find(&keyring, 2).is_none() && find(&keyring, 3).is_none() && find(&keyring, 4).is_some());
+}
+
+#[test]
 fn a_secret_that_moves_to_another_key_is_found_there() {
     let mut world = World::furnished(&[]);
     let keyring = keyring(&world);
@@ -76,7 +102,7 @@ fn a_record_that_cannot_be_read_is_not_alive() {
     let entries = rows.iter().map(|row| for_newer_readers(entry(9, row))).collect();
     keyring.refresh(&world.write_entries(entries));
     assert!(find(&keyring, 1).is_none());
-    assert!(keyring.find_by_id(&"key_1".parse().unwrap()).unwrap().is_none());
+    assert!(keyring.find_held(&holder("key_1", 1)).unwrap().is_none());
     assert!(held.tenant.load().is_none() && is_active(&held).is_none(), "also for who holds the entry");
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use common::digest::Digest;
 use common::id::KeyId;
+use common::key::Digests;
 use common::time::Timestamp;
 use common::wire::address::Address;
 use common::wire::v1::{Batch, Entry, Head, Record};
@@ -17,7 +18,7 @@ use super::{Changed, ReplicaFault};
 
 /// Address to sequence (8 bytes, little-endian) and the record's JSON.
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records-v1");
-/// Digest of a secret to the id of its key.
+/// Digests of a key's secrets to its id.
 const DIGESTS: TableDefinition<'_, &[u8; 32], &str> = TableDefinition::new("digests-v1");
 /// Address to the sequence of the denial.
 const DENIED: TableDefinition<'_, &str, u64> = TableDefinition::new("denied-v1");
@@ -96,6 +97,12 @@ impl File {
         let table = self.0.begin_read()?.open_table(RECORDS)?;
         let found = table.get(address.to_string().as_str())?;
         Ok(found.and_then(|value| decode(address, value.value()).ok()))
+    }
+
+    /// Whether anything stands at the address, readable or not.
+    pub(super) fn holds(&self, address: &Address) -> Result<bool, ReplicaFault> {
+        let table = self.0.begin_read()?.open_table(RECORDS)?;
+        Ok(table.get(address.to_string().as_str())?.is_some())
     }
 
     /// Records whose address begins with `prefix`. Unreadable ones are left out, which denies them.
@@ -287,9 +294,11 @@ impl<'t> Writer<'t> {
         if before.as_deref().and_then(split).is_some_and(|(sequence, _)| sequence > entry.sequence) {
             return Ok(());
         }
-        if let Some(digest) = before.and_then(|value| digest_in(&address, &value)) {
-            self.digests.remove(&digest.0)?;
-            changed.digests.push(digest);
+        if let Some(digests) = before.and_then(|value| digests_in(&address, &value)) {
+            for digest in digests.all() {
+                self.digests.remove(&digest.0)?;
+                changed.digests.push(digest);
+            }
         }
         match &entry.record {
             None => {
@@ -314,9 +323,11 @@ impl<'t> Writer<'t> {
         let mut value = Vec::with_capacity(8 + json.len());
         value.extend_from_slice(&sequence.to_le_bytes());
         value.extend_from_slice(json.as_bytes());
-        if let (Some(digest), Address::Key(id)) = (digest_in(address, &value), address) {
-            self.digests.insert(&digest.0, id.as_str())?;
-            changed.digests.push(digest);
+        if let (Some(digests), Address::Key(id)) = (digests_in(address, &value), address) {
+            for digest in digests.all() {
+                self.digests.insert(&digest.0, id.as_str())?;
+                changed.digests.push(digest);
+            }
         }
         // Kept even when this edge cannot read it: it then denies, and a newer edge on the same file can read it.
         self.records.insert(address.to_string().as_str(), value.as_slice())?;
@@ -324,9 +335,9 @@ impl<'t> Writer<'t> {
     }
 }
 
-fn digest_in(address: &Address, value: &[u8]) -> Option<Digest> {
+fn digests_in(address: &Address, value: &[u8]) -> Option<Digests> {
     match (address, decode(address, value)) {
-        (Address::Key(_), Ok(Record::Key(_, digest))) => Some(digest),
+        (Address::Key(_), Ok(Record::Key(_, digests))) => Some(digests),
         _ => None,
     }
 }

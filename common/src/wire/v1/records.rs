@@ -1,21 +1,24 @@
 //! The records, as JSON says them, and their way from and to the types that both planes compute with.
 
-use ipnet::IpNet;
+mod key;
+mod session;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::catalog::{Application, File, FileType, Version};
 use crate::digest::Digest;
-use crate::id::{ApplicationId, CustomerId, FileId, KeyId, TenantId, VersionId, VersionName};
-use crate::key::Kind;
+use crate::id::{ApplicationId, CustomerId, FileId, VersionId, VersionName};
+use crate::key::Digests;
 use crate::limit::RequestsPerMinute;
-use crate::network::Allowlist;
 use crate::policy::{CustomerPolicy, KeyPolicy, TenantPolicy};
-use crate::scope::Scopes;
+use crate::session::Revoked;
 use crate::tier::{Tier, TierName};
 use crate::time::Timestamp;
 use crate::wire::Unreadable;
 use crate::wire::address::Address;
+use key::KeyForm;
+use session::SessionForm;
 
 /// What a record says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,8 +33,10 @@ pub enum Record {
     Application(Application),
     /// At [`Address::Version`].
     Version(Version),
-    /// At [`Address::Key`], with the digest of its secret.
-    Key(KeyPolicy, Digest),
+    /// At [`Address::Key`], with the digests of its secrets.
+    Key(KeyPolicy, Digests),
+    /// At [`Address::Session`], while it matters that it was revoked.
+    Session(Revoked),
 }
 
 /// What this reader understands beyond the fields; a record that requires more is not read. Nothing so far.
@@ -49,7 +54,8 @@ impl Record {
             Self::Customer(customer) => raw(&CustomerForm::from(customer)),
             Self::Application(application) => raw(&ApplicationForm::from(application)),
             Self::Version(version) => raw(&VersionForm::from(version)),
-            Self::Key(key, digest) => raw(&KeyForm::new(key, *digest)),
+            Self::Key(key, digests) => raw(&KeyForm::new(key, *digests)),
+            Self::Session(session) => raw(&SessionForm::from(session)),
         }
     }
 
@@ -75,8 +81,9 @@ impl Record {
                 read::<VersionForm>(json)?.into_version(name.clone()).map(Self::Version)
             }
             Address::Key(id) => {
-                read::<KeyForm>(json)?.into_policy(id.clone()).map(|(key, digest)| Self::Key(key, digest))
+                read::<KeyForm>(json)?.into_policy(id.clone()).map(|(key, digests)| Self::Key(key, digests))
             }
+            Address::Session(id) => read::<SessionForm>(json)?.into_revoked(id.clone()).map(Self::Session),
         }
     }
 }
@@ -307,75 +314,5 @@ impl VersionForm {
             created_at: self.created_at,
             updated_at: self.updated_at,
         })
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct KeyForm {
-    tenant: TenantId,
-    sha256: Digest,
-    kind: Kind,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    customer: Option<CustomerId>,
-    scopes: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rate_limit_rpm: Option<RequestsPerMinute>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    ip_allowlist: Vec<IpNet>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    applications: Option<Vec<ApplicationId>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    channels: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires_at: Option<Timestamp>,
-    is_enabled: bool,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    is_deleted: bool,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    requires: Vec<String>,
-}
-
-impl KeyForm {
-    fn new(key: &KeyPolicy, sha256: Digest) -> Self {
-        Self {
-            tenant: key.tenant,
-            sha256,
-            kind: key.kind,
-            customer: key.customer.clone(),
-            scopes: key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
-            rate_limit_rpm: key.rate_limit,
-            ip_allowlist: key.allowlist.networks().to_vec(),
-            applications: key.applications.clone(),
-            channels: key.channels.clone(),
-            expires_at: key.expires_at,
-            // A reader that does not know of deletion must not find it switched on.
-            is_enabled: key.is_enabled && !key.is_deleted,
-            is_deleted: key.is_deleted,
-            requires: vec![],
-        }
-    }
-
-    fn into_policy(self, id: KeyId) -> Result<(KeyPolicy, Digest), Unreadable> {
-        understood(&self.requires)?;
-        let networks: Vec<String> = self.ip_allowlist.iter().map(IpNet::to_string).collect();
-        let allowlist = Allowlist::parse(networks.iter().map(String::as_str))
-            .map_err(|_| Unreadable::new("allowlist"))?;
-        let policy = KeyPolicy {
-            id,
-            tenant: self.tenant,
-            kind: self.kind,
-            customer: self.customer,
-            // A scope that this reader does not know grants nothing here.
-            scopes: self.scopes.iter().filter_map(|text| text.parse().ok()).collect::<Scopes>(),
-            rate_limit: self.rate_limit_rpm,
-            allowlist,
-            applications: self.applications,
-            channels: self.channels,
-            expires_at: self.expires_at,
-            is_enabled: self.is_enabled,
-            is_deleted: self.is_deleted,
-        };
-        Ok((policy, self.sha256))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use common::mac::{MacKeys, Purpose};
 use common::proof::{FORWARDED_HEADER, Forwarded};
-use common::routes::{Credential, Plane, ROUTES};
+use common::routes::{Credential, Plane, ROUTES, Route};
 use common::secret::Secret;
 use common::time::Timestamp;
 use http::Request;
@@ -99,7 +99,8 @@ async fn pages_of_every_origin_may_ask_and_read_every_answer() {
 #[tokio::test]
 async fn every_route_of_the_desk_refuses_who_has_no_key_before_it_reads_the_body() {
     let house = House::open().await;
-    for route in ROUTES.iter().filter(|route| route.plane != Plane::Edge) {
+    let keyed = |route: &&Route| route.plane != Plane::Edge && route.credential != Credential::Public;
+    for route in ROUTES.iter().filter(keyed) {
         let path = route.path.replace(['{', '}'], "");
         let body = Body::from("not what any route takes");
         let request = Request::builder().method(route.method.clone()).uri(&path).body(body).unwrap();

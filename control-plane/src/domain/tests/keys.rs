@@ -1,7 +1,8 @@
 //! Keys: who may make them, what can be set, when they end.
 
 use common::id::CustomerId;
-use common::key::{Kind, digest_of};
+
+use common::key::{Digests, Kind, digest_of};
 use common::scope::{Scope, Scopes};
 use common::tier;
 use common::time::Timestamp;
@@ -49,7 +50,7 @@ fn a_customers_key_is_plain_unless_more_is_said() {
     let NewKey { key, secret, .. } = of_customer(Fields::default()).unwrap();
     assert_eq!((key.name.as_str(), key.policy.kind), ("One", Kind::Customer));
     assert_eq!(key.policy.scopes, Scopes::customer());
-    assert_eq!(key.digest, digest_of(&secret));
+    assert_eq!(key.digests, Digests::of(digest_of(&secret)));
     assert!(secret.expose().starts_with("tg_cus_") && key.works(context().now));
     let fields = Fields {
         name: set("CI"),
@@ -227,8 +228,8 @@ fn a_new_secret_kills_the_old_one_and_changes_nothing_else() {
     assert!(decision.change.announcements[0].denies);
     let NewKey { key: after, secret, .. } = decision.outcome;
     assert_ne!(secret.expose(), old.expose());
-    assert_eq!(after.digest, digest_of(&secret));
-    assert_eq!(Key { digest: before.digest, updated_at: before.updated_at, ..after }, before);
+    assert_eq!(after.digests, Digests::of(digest_of(&secret)));
+    assert_eq!(Key { digests: before.digests, updated_at: before.updated_at, ..after }, before);
     assert!(!format!("{:?}", decision.change).contains(secret.expose()));
 }
 

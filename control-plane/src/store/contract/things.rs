@@ -63,7 +63,7 @@ pub(crate) async fn a_key_is_found_by_its_digest_with_all_it_depends_on(database
     assert_eq!(identity.customer.unwrap().name, "One");
     assert_eq!(identity.tenant.id, tenant());
     assert_eq!(identity.tiers.len(), 3);
-    let admin = reading.identify(&first.key.digest).await.unwrap().unwrap();
+    let admin = reading.identify(&first.key.digests.current).await.unwrap().unwrap();
     assert_eq!((admin.key.policy.kind, admin.customer), (Kind::Admin, None));
     assert_eq!(reading.identify(&Digest::of(b"another")).await.unwrap(), None);
     drop(reading);
@@ -71,8 +71,8 @@ pub(crate) async fn a_key_is_found_by_its_digest_with_all_it_depends_on(database
         key::regenerate(&made.key.policy.id, Some(made.key.clone()), &context(), &mut rng(8)).unwrap();
     commit(store.as_ref(), renewed.change).await.unwrap();
     let mut reading = store.read().await.unwrap();
-    assert_eq!(reading.identify(&made.key.digest).await.unwrap(), None);
-    let identity = reading.identify(&renewed.outcome.key.digest).await.unwrap().unwrap();
+    assert_eq!(reading.identify(&made.key.digests.current).await.unwrap(), None);
+    let identity = reading.identify(&renewed.outcome.key.digests.current).await.unwrap().unwrap();
     assert_eq!(identity.key.policy.id, made.key.policy.id);
 }
 

@@ -158,7 +158,9 @@ pub(crate) async fn a_walk_finds_every_record_once(database: &dyn Database) {
     commit(store.as_ref(), new_customer("c1", "One")).await.unwrap();
     commit(store.as_ref(), new_application("tool", &["c1"])).await.unwrap();
     new_file(store.as_ref(), "1.0", "a.exe", 4).await;
-    new_key(store.as_ref(), "c1", 5).await;
+    let key = new_key(store.as_ref(), "c1", 5).await.key;
+    revoked(store.as_ref(), opened(store.as_ref(), &key, None, 0).await).await;
+    opened(store.as_ref(), &key, Some("living"), 1).await;
     let mut reading = store.read().await.unwrap();
     let pending = reading.pending(0, 1_000).await.unwrap();
     let mut expected: Vec<Address> =

@@ -10,6 +10,8 @@ use super::{Query, Session, broke};
 use crate::domain::{Announcement, Change, Noun, Refusal, Row};
 
 const WRITING: &str = "writing a change";
+/// What the triggers on keys say; see migration 0002.
+const ONE_KEY: &str = "a secret belongs to one key";
 
 #[async_trait]
 impl Writing for Session {
@@ -31,7 +33,9 @@ impl Writing for Session {
 
 /// What a broken constraint means for whoever gave the command: another write, decided beside this one, was faster.
 fn refused(row: &Row, fault: sqlx::Error) -> StoreError {
-    let taken = fault.as_database_error().filter(|fault| fault.is_unique_violation());
+    let is_taken = |says: &str| says.contains(ONE_KEY);
+    let taken =
+        fault.as_database_error().filter(|fault| fault.is_unique_violation() || is_taken(fault.message()));
     let Some(says) = taken.map(|fault| fault.message().to_owned()) else {
         return StoreFault::new(WRITING, fault).into();
     };
@@ -41,7 +45,9 @@ fn refused(row: &Row, fault: sqlx::Error) -> StoreError {
         }
         Row::Insert(Noun::Customer(customer)) => Refusal::DuplicateCustomer(customer.policy.id.clone()),
         Row::Insert(Noun::Tenant(tenant)) => Refusal::DuplicateTenant(tenant.id),
-        Row::Insert(Noun::Key(_)) | Row::Update(Noun::Key(_)) if says.contains("keys.digest") => {
+        Row::Insert(Noun::Key(_)) | Row::Update(Noun::Key(_))
+            if says.contains("keys.digest") || says.contains("keys.previous_digest") || is_taken(&says) =>
+        {
             Refusal::DuplicateSecret
         }
         Row::Insert(_)
@@ -49,7 +55,8 @@ fn refused(row: &Row, fault: sqlx::Error) -> StoreError {
         | Row::AddFile { .. }
         | Row::Grant(..)
         | Row::Revoke(..)
-        | Row::Answer(_) => Refusal::Raced,
+        | Row::Answer(_)
+        | Row::Forget(_) => Refusal::Raced,
     };
     refusal.into()
 }
@@ -63,6 +70,7 @@ impl Session {
             Row::Grant(tenant, customer, application) => self.grant(*tenant, customer, application).await,
             Row::Revoke(tenant, customer, application) => self.revoke(*tenant, customer, application).await,
             Row::Answer(answer) => self.insert_answer(answer).await,
+            Row::Forget(session) => self.forget_session(session).await,
         }
     }
 
@@ -75,6 +83,7 @@ impl Session {
             Noun::Version(version) => self.insert_version(version).await,
             Noun::Key(key) => self.insert_key(key).await,
             Noun::Upload(upload) => self.insert_upload(upload).await,
+            Noun::Session(session) => self.insert_session(session).await,
         }
     }
 
@@ -87,6 +96,7 @@ impl Session {
             Noun::Version(version) => self.update_version(version).await,
             Noun::Key(key) => self.update_key(key).await,
             Noun::Upload(upload) => self.update_upload(upload).await,
+            Noun::Session(session) => self.update_session(session).await,
         }
     }
 
@@ -120,6 +130,7 @@ fn stamp(announcement: &Announcement, sequence: u64) -> Query<'static> {
             "UPDATE versions SET sequence = ?, bucket = ? WHERE tenant = ? AND application = ? AND name = ?"
         }
         Address::Key(..) => "UPDATE keys SET sequence = ?, bucket = ? WHERE id = ?",
+        Address::Session(..) => "UPDATE sessions SET sequence = ?, bucket = ? WHERE id = ?",
     });
     let query = query.bind(number(sequence)).bind(address.bucket());
     match address {
@@ -131,5 +142,6 @@ fn stamp(announcement: &Announcement, sequence: u64) -> Query<'static> {
             query.bind(tenant.to_string()).bind(application.as_str()).bind(name.as_str())
         }
         Address::Key(id) => query.bind(id.as_str()),
+        Address::Session(id) => query.bind(id.as_str()),
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use common::digest::Digest;
 use common::id::{CustomerId, KeyId, TenantId};
-use common::key::Kind;
+use common::key::{Digests, Kind, Previous};
 use common::limit::RequestsPerMinute;
 use common::network::Allowlist;
 use common::policy::KeyPolicy;
@@ -39,13 +39,20 @@ pub(super) fn key(row: &SqliteRow) -> Result<Key, StoreFault> {
     };
     Ok(Key {
         policy,
-        digest: fields.digest("digest")?,
+        digests: digests(&fields)?,
         name: fields.get("name")?,
         description: fields.get("description")?,
         created_at: fields.time("created_at")?,
         updated_at: fields.time("updated_at")?,
         deleted_at: fields.time_optional("deleted_at")?,
     })
+}
+
+fn digests(fields: &Fields<'_>) -> Result<Digests, StoreFault> {
+    let (digest, until) =
+        (fields.digest_optional("previous_digest")?, fields.time_optional("previous_until")?);
+    let previous = digest.zip(until).map(|(digest, until)| Previous { digest, until });
+    Ok(Digests { current: fields.digest("digest")?, previous })
 }
 
 fn kind(text: &str) -> Result<Kind, StoreFault> {
@@ -106,7 +113,40 @@ impl Keys for Session {
     }
 
     async fn identify(&mut self, digest: &Digest) -> Result<Option<Identity>, StoreFault> {
-        let query = sqlx::query("SELECT * FROM keys WHERE digest = ?").bind(digest.0.as_slice());
+        let query = sqlx::query("SELECT * FROM keys WHERE digest = ?1 OR previous_digest = ?1");
+        let query = query.bind(digest.0.to_vec());
+        self.identified(query).await
+    }
+
+    async fn identify_by_id(&mut self, id: &KeyId) -> Result<Option<Identity>, StoreFault> {
+        let query = sqlx::query("SELECT * FROM keys WHERE id = ?").bind(id.as_str().to_owned());
+        self.identified(query).await
+    }
+}
+
+fn bind<'q>(query: Query<'q>, key: &Key) -> Result<Query<'q>, sqlx::Error> {
+    let policy = &key.policy;
+    let scopes: Vec<&str> = policy.scopes.iter().map(Scope::as_str).collect();
+    let query = query
+        .bind(key.digests.current.0.as_slice())
+        .bind(&key.name)
+        .bind(&key.description)
+        .bind(scopes.join(" "));
+    let query =
+        query.bind(policy.rate_limit.map(RequestsPerMinute::get)).bind(json(&policy.allowlist.to_texts())?);
+    let applications = policy.applications.as_deref().map(json).transpose()?;
+    let query = query.bind(applications).bind(json(&policy.channels)?);
+    let query = query.bind(policy.expires_at.map(Timestamp::millis)).bind(policy.is_enabled);
+    let query = query.bind(key.updated_at.millis()).bind(key.deleted_at.map(Timestamp::millis));
+    let previous = key.digests.previous;
+    let query =
+        query.bind(previous.map(|old| old.digest.0.to_vec())).bind(previous.map(|old| old.until.millis()));
+    Ok(query.bind(policy.id.as_str()))
+}
+
+impl Session {
+    /// The key that `query` finds, with all that its admission depends on.
+    async fn identified(&mut self, query: Query<'_>) -> Result<Option<Identity>, StoreFault> {
         let row = query.fetch_optional(&mut *self.transaction).await.map_err(broke(READING))?;
         let Some(key) = row.as_ref().map(key).transpose()? else { return Ok(None) };
         let customer = match &key.policy.customer {
@@ -118,28 +158,13 @@ impl Keys for Session {
         let tiers = self.tiers(key.policy.tenant).await?;
         Ok(Some(Identity { key, customer, tenant, tiers }))
     }
-}
 
-fn bind<'q>(query: Query<'q>, key: &Key) -> Result<Query<'q>, sqlx::Error> {
-    let policy = &key.policy;
-    let scopes: Vec<&str> = policy.scopes.iter().map(Scope::as_str).collect();
-    let query =
-        query.bind(key.digest.0.as_slice()).bind(&key.name).bind(&key.description).bind(scopes.join(" "));
-    let query =
-        query.bind(policy.rate_limit.map(RequestsPerMinute::get)).bind(json(&policy.allowlist.to_texts())?);
-    let applications = policy.applications.as_deref().map(json).transpose()?;
-    let query = query.bind(applications).bind(json(&policy.channels)?);
-    let query = query.bind(policy.expires_at.map(Timestamp::millis)).bind(policy.is_enabled);
-    let query = query.bind(key.updated_at.millis()).bind(key.deleted_at.map(Timestamp::millis));
-    Ok(query.bind(policy.id.as_str()))
-}
-
-impl Session {
     pub(super) async fn insert_key(&mut self, key: &Key) -> Result<(), sqlx::Error> {
         let query = sqlx::query(
             "INSERT INTO keys (digest, name, description, scopes, rate_limit, allowlist, applications, channels,
-             expires_at, is_enabled, updated_at, deleted_at, id, tenant, kind, customer, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             expires_at, is_enabled, updated_at, deleted_at, previous_digest, previous_until, id, tenant, kind, customer,
+             created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         );
         let query = bind(query, key)?.bind(key.policy.tenant.to_string()).bind(kind_text(key.policy.kind));
         let query =
@@ -150,7 +175,8 @@ impl Session {
     pub(super) async fn update_key(&mut self, key: &Key) -> Result<(), sqlx::Error> {
         let query = sqlx::query(
             "UPDATE keys SET digest = ?, name = ?, description = ?, scopes = ?, rate_limit = ?, allowlist = ?,
-             applications = ?, channels = ?, expires_at = ?, is_enabled = ?, updated_at = ?, deleted_at = ?
+             applications = ?, channels = ?, expires_at = ?, is_enabled = ?, updated_at = ?, deleted_at = ?,
+             previous_digest = ?, previous_until = ?
              WHERE id = ?",
         );
         bind(query, key)?.execute(&mut *self.transaction).await.map(drop)

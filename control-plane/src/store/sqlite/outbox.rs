@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::super::{Mark, Outbox, Pending, Shelf, Stamped, Standing, StoreFault};
 use super::fields::{Fields, number};
-use super::{Session, applications, broke, customers, keys, tenants, versions};
+use super::{Session, applications, broke, customers, keys, sessions, tenants, versions};
 use crate::domain::{Announcement, Noun};
 
 const READING: &str = "reading what is to be announced";
@@ -69,6 +69,7 @@ impl Outbox for Session {
                 query.bind(tenant.to_string()).bind(application.as_str()).bind(name.as_str())
             }
             Address::Key(id) => sqlx::query("SELECT * FROM keys WHERE id = ?").bind(id.as_str()),
+            Address::Session(id) => sqlx::query("SELECT * FROM sessions WHERE id = ?").bind(id.as_str()),
         };
         let row = query.fetch_optional(&mut *self.transaction).await.map_err(broke(READING))?;
         let Some(row) = row else { return Ok(None) };
@@ -81,7 +82,8 @@ impl Outbox for Session {
         let query = sqlx::query(
             "SELECT EXISTS (SELECT 1 FROM tenants WHERE bucket = ?1), EXISTS (SELECT 1 FROM tiers WHERE bucket = ?1),
              EXISTS (SELECT 1 FROM customers WHERE bucket = ?1), EXISTS (SELECT 1 FROM applications WHERE bucket = ?1),
-             EXISTS (SELECT 1 FROM versions WHERE bucket = ?1), EXISTS (SELECT 1 FROM keys WHERE bucket = ?1)",
+             EXISTS (SELECT 1 FROM versions WHERE bucket = ?1), EXISTS (SELECT 1 FROM keys WHERE bucket = ?1),
+             EXISTS (SELECT 1 FROM sessions WHERE bucket = ?1 AND sequence > 0)",
         );
         let row = query.bind(bucket).fetch_one(&mut *self.transaction).await.map_err(broke(READING))?;
         let mut shelves = Vec::new();
@@ -109,6 +111,7 @@ impl Outbox for Session {
             Shelf::Applications => walk!("applications"),
             Shelf::Versions => walk!("versions"),
             Shelf::Keys => walk!("keys"),
+            Shelf::Sessions => walk!("sessions"),
         });
         let query = query.bind(bucket).bind(mark.0).bind(number(most));
         let rows = query.fetch_all(&mut *self.transaction).await.map_err(broke(READING))?;
@@ -132,6 +135,7 @@ fn shelf_of(address: &Address) -> Shelf {
         Address::Application(..) => Shelf::Applications,
         Address::Version(..) => Shelf::Versions,
         Address::Key(..) => Shelf::Keys,
+        Address::Session(..) => Shelf::Sessions,
     }
 }
 
@@ -161,6 +165,10 @@ fn stamped(shelf: Shelf, row: &SqliteRow) -> Result<Stamped, StoreFault> {
         Shelf::Keys => {
             let key = keys::key(row)?;
             (key.address(), Noun::Key(key))
+        }
+        Shelf::Sessions => {
+            let session = sessions::session(row)?;
+            (session.address(), Noun::Session(session))
         }
     };
     Ok(Stamped { address, sequence: fields.number("sequence")?, noun })

@@ -4,10 +4,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::{find, keyring};
-use crate::keyring::Keyring;
+use crate::keyring::{KeyEntry, Keyring};
 use crate::replica::tests::race::{hesitate_with, overtake};
-use crate::replica::tests::world::{Row, World, digest, gone, key, key_at, key_row};
+use crate::replica::tests::world::{Row, World, digest, gone, key, key_at, key_row, rotated};
 use common::limit::RequestsPerMinute;
+use common::time::Timestamp;
 
 #[test]
 fn a_look_up_that_began_before_a_revocation_cannot_undo_it() {
@@ -16,10 +17,11 @@ fn a_look_up_that_began_before_a_revocation_cannot_undo_it() {
         ("change", |keyring, changed| keyring.refresh(changed)),
         ("snapshot", |keyring, _| keyring.refresh_all()),
     ];
-    let writes: [(&str, Row); 3] = [
+    let writes: [(&str, Row); 4] = [
         ("disabled", key_row("key_1", 1, |k| k.is_enabled = false)),
         ("deleted", gone(key_at("key_1"))),
         ("rotated", key("key_1", 2)),
+        ("rotated with an overlap that is over", rotated("key_1", 2, 1, Timestamp::from_millis(0))),
     ];
     for (by, tell) in tells {
         for (what, row) in &writes {
@@ -31,7 +33,11 @@ fn a_look_up_that_began_before_a_revocation_cannot_undo_it() {
                 || *changed.lock().unwrap() = Some(world.lock().unwrap().write(std::slice::from_ref(row))),
                 || tell(&keyring, changed.lock().unwrap().as_ref().unwrap()),
             );
-            let alive = find(&keyring, 1).is_some_and(|entry| entry.policy.is_enabled);
+            let now = Timestamp::from_millis(1);
+            let works = |entry: &KeyEntry| {
+                entry.policy.is_enabled && entry.policy.expires_at.is_none_or(|end| end > now)
+            };
+            let alive = find(&keyring, 1).is_some_and(|entry| works(&entry));
             assert!(!alive, "{what} by a {by}, and came back");
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::catalog::{Application, File, FileType, Version};
 use common::digest::Digest;
 use common::id::{ApplicationId, TenantId};
-use common::key::{self, Kind};
+use common::key::{self, Digests, Kind, Previous};
 use common::limit::RequestsPerMinute;
 use common::network::Allowlist;
 use common::policy::{CustomerPolicy, KeyPolicy, TenantPolicy};
@@ -92,11 +92,22 @@ pub(crate) fn key_row(id: &str, seed: u64, change: impl FnOnce(&mut KeyPolicy)) 
         is_deleted: false,
     };
     change(&mut policy);
-    (key_at(id), Some(Record::Key(policy, digest(seed))))
+    (key_at(id), Some(Record::Key(policy, Digests::of(digest(seed)))))
 }
 
 pub(crate) fn key(id: &str, seed: u64) -> Row {
     key_row(id, seed, |_| ())
+}
+
+/// The same with the secret of one seed, and until then that of another.
+pub(crate) fn rotated(id: &str, seed: u64, old: u64, until: Timestamp) -> Row {
+    let previous = Some(Previous { digest: digest(old), until });
+    match key(id, seed) {
+        (address, Some(Record::Key(policy, digests))) => {
+            (address, Some(Record::Key(policy, Digests { previous, ..digests })))
+        }
+        row => row,
+    }
 }
 
 pub(crate) fn application(id: &str, is_active: bool) -> Row {

@@ -1,0 +1,68 @@
+//! What a credential proves: a key, or a session and the key behind it, alive and used from where it may be.
+
+use std::net::IpAddr;
+
+use common::digest::Digest;
+use common::key::{Holder, Owner, Presented};
+use common::policy::{Denied, Facts, TenantPolicy, evaluate};
+use common::problem::refusals;
+use common::session::Claims;
+use common::time::Timestamp;
+
+use super::Caller;
+use crate::api::Desk;
+use crate::error::Failure;
+use crate::store::Identity;
+
+/// From where and when a credential is used.
+#[derive(Clone, Copy)]
+pub(crate) struct Use {
+    pub(crate) address: IpAddr,
+    pub(crate) now: Timestamp,
+}
+
+/// Who brings the text of a key.
+pub(crate) async fn by_key(desk: &Desk, text: &str, used: Use) -> Result<Caller, Failure> {
+    let presented = Presented::parse(text).ok_or_else(refusals::malformed_key)?;
+    let digest = presented.digest();
+    let known = desk.store.read().await?.identify(&digest).await?;
+    judge(known, &digest, presented.owner, used)
+}
+
+/// Who brings the token of a session: it is judged as its key would be.
+pub(super) async fn by_token(desk: &Desk, text: &str, used: Use) -> Result<Caller, Failure> {
+    let claims = Claims::open(text, &desk.sessions, used.now).map_err(refusals::denied)?;
+    let mut truth = desk.store.read().await?;
+    // A session of ours that the truth does not know was lost with a part of the history: nobody could end it.
+    let session = truth.session(&claims.id).await?.filter(|session| session.claims() == claims);
+    let session = session.ok_or_else(|| refusals::denied(Denied::SessionUnknown))?;
+    if session.revoked_at.is_some() {
+        return Err(refusals::denied(Denied::SessionRevoked).into());
+    }
+    let known = truth.identify_by_id(&claims.holder.key).await?;
+    // Another secret took the place of the one that the session was opened by.
+    let digest = known.as_ref().and_then(|known| known.key.digests.of_generation(&claims.holder.generation));
+    let digest = digest.ok_or_else(|| refusals::denied(Denied::Unknown))?;
+    let owner = Owner::Tenant(session.tenant);
+    let caller = judge(known, &digest, owner, used)?;
+    Ok(Caller { session: Some(session.id), ..caller })
+}
+
+fn judge(known: Option<Identity>, digest: &Digest, owner: Owner<'_>, used: Use) -> Result<Caller, Failure> {
+    let known = known.ok_or_else(|| refusals::denied(Denied::Unknown))?;
+    if known.key.deleted_at.is_some() {
+        return Err(refusals::denied(Denied::Deleted).into());
+    }
+    let key = known.key.digests.opened_by(digest, known.key.policy);
+    let key = key.ok_or_else(|| refusals::denied(Denied::Unknown))?;
+    let tenant = TenantPolicy { id: known.tenant.id, is_active: known.tenant.is_active };
+    let facts = Facts {
+        key: &key,
+        customer: known.customer.as_ref().map(|customer| &customer.policy),
+        tenant: Some(&tenant),
+        owner,
+        address: used.address,
+    };
+    evaluate(facts, used.now).map_err(refusals::denied)?;
+    Ok(Caller { holder: Holder::new(key.id.clone(), digest), key, session: None, keeping: None })
+}
