@@ -6,6 +6,7 @@
 
 pub mod catalog;
 pub mod credential;
+pub mod cursor;
 pub mod digest;
 pub mod fields;
 pub mod id;
@@ -14,6 +15,7 @@ pub mod limit;
 pub mod mac;
 pub mod network;
 pub mod openapi;
+pub mod page;
 pub mod policy;
 pub mod problem;
 pub mod proof;

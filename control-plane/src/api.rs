@@ -15,6 +15,7 @@ mod keys;
 mod large_upload;
 mod lent;
 mod page;
+mod tiers;
 mod versions;
 
 #[cfg(test)]
@@ -83,7 +84,9 @@ fn handler_of(route: RouteId) -> Handler {
         RouteId::ListApplications => keyed(applications::list),
         RouteId::ReadApplication => keyed(applications::read),
         RouteId::CreateApplication => keyed(applications::create),
+        RouteId::ChangeApplication => keyed(applications::edit::change),
         RouteId::DeleteApplication => keyed(applications::delete),
+        RouteId::RestoreApplication => keyed(applications::edit::restore),
         RouteId::AssignCustomers => keyed(applications::assign),
         RouteId::ChangeVersion => keyed(versions::change),
         RouteId::YankVersion => keyed(versions::yank),
@@ -105,6 +108,9 @@ fn handler_of(route: RouteId) -> Handler {
         RouteId::ChangeKey => keyed(keys::change),
         RouteId::DeleteKey => keyed(keys::delete),
         RouteId::OpenApi => Handler::Document,
+        RouteId::ListTiers => keyed(tiers::list),
+        RouteId::ReadTier => keyed(tiers::read),
+        RouteId::PutTier => keyed(tiers::put),
         RouteId::ListVersions
         | RouteId::ListFiles
         | RouteId::DownloadFile
@@ -116,16 +122,11 @@ fn handler_of(route: RouteId) -> Handler {
         | RouteId::DownloadSharedLong
         | RouteId::CheckUpdate
         | RouteId::ReadStats
-        | RouteId::ChangeApplication
-        | RouteId::RestoreApplication
         | RouteId::ReadUploadOffset
         | RouteId::ResumeUpload
         | RouteId::AbandonUpload
         | RouteId::RotateKey
         | RouteId::ReadKeyUsage
-        | RouteId::ListTiers
-        | RouteId::ReadTier
-        | RouteId::PutTier
         | RouteId::ListActivity
         | RouteId::ListAudit
         | RouteId::Login
@@ -267,6 +268,7 @@ fn call_of(
     // A path whose parameters are not UTF-8 names nothing.
     let params = params.ok_or_else(refusals::route_not_found)?;
     Ok(Call {
+        path: parts.uri.path().to_owned(),
         params: params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         query: parts.uri.query().map(str::to_owned),
         headers: parts.headers,

@@ -115,8 +115,10 @@ pub async fn start(
         metrics: Arc::new(Metrics::default()),
         forwarding: MacKeys::derive(&keys.edge_secrets, Purpose::Forwarding),
         tickets: MacKeys::derive(&keys.edge_secrets, Purpose::Upload),
+        cursors: MacKeys::derive(&keys.edge_secrets, Purpose::Cursor),
         public_url: config.public_url.clone(),
         draft_by_default: config.draft_by_default,
+        admin_aliases: config.admin_aliases.clone(),
         announcer: publisher.announcer(),
     });
     let listener = listen(config.listen).await?;

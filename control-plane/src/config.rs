@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use common::id::TenantId;
+use common::id::{CustomerId, TenantId};
 use common::key::{Owner, Presented};
 use common::mac::SHORTEST_SECRET;
 use common::network::is_loopback;
@@ -37,6 +37,8 @@ pub struct Config {
     pub tenant_id: Option<TenantId>,
     /// Uploaded versions start disabled.
     pub draft_by_default: bool,
+    /// Customer ids that stand for the vendor itself, besides `admin`.
+    pub admin_aliases: Vec<CustomerId>,
 }
 
 /// What the settings are read for.
@@ -67,6 +69,7 @@ impl Config {
             edge_secrets: edge_secrets(settings),
             tenant_id,
             draft_by_default: settings.optional("draft_by_default", parse_flag).unwrap_or(false),
+            admin_aliases: settings.optional("admin_aliases", parse_aliases).unwrap_or_default(),
         }
     }
 
@@ -114,6 +117,7 @@ fn parse(settings: &mut Settings, task: Task) -> Option<Config> {
     let (admin_key, tenant_id) = admin_key(settings, named);
     let edge_secrets = edge_secrets(settings);
     let draft_by_default = settings.defaulted("draft_by_default", "false", parse_flag);
+    let admin_aliases = settings.optional("admin_aliases", parse_aliases).unwrap_or_default();
     tenancy?;
     Some(Config {
         listen: listen?,
@@ -127,6 +131,7 @@ fn parse(settings: &mut Settings, task: Task) -> Option<Config> {
         edge_secrets,
         tenant_id,
         draft_by_default: draft_by_default?,
+        admin_aliases,
     })
 }
 
@@ -183,6 +188,11 @@ fn edge_secrets(settings: &mut Settings) -> Vec<Secret> {
         settings.mistake("TIDEGATE_EDGE_SECRET (edge_secret): each secret needs at least 16 characters");
     }
     secrets
+}
+
+fn parse_aliases(text: &str) -> Result<Vec<CustomerId>, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| name.parse::<CustomerId>().map_err(|says| format!("'{name}': {says}"))).collect()
 }
 
 fn parse_directory(text: &str) -> Result<PathBuf, String> {

@@ -10,6 +10,7 @@ pub mod sqlite;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use common::cursor::Place;
 use common::digest::Digest;
 use common::id::{ApplicationId, CustomerId, KeyId, TenantId, UploadId, VersionName};
 use common::tier::Tier;
@@ -139,10 +140,11 @@ pub trait Applications {
         tenant: TenantId,
         id: &ApplicationId,
     ) -> Result<Vec<CustomerName>, StoreFault>;
-    /// Whom each application is assigned to.
+    /// Whom each of these applications is assigned to.
     async fn assignments(
         &mut self,
         tenant: TenantId,
+        ids: &[ApplicationId],
     ) -> Result<BTreeMap<ApplicationId, Vec<CustomerName>>, StoreFault>;
 }
 
@@ -153,6 +155,13 @@ pub trait Customers {
     async fn customer(&mut self, tenant: TenantId, id: &CustomerId) -> Result<Option<Customer>, StoreFault>;
     /// By name, whatever its case.
     async fn customers(&mut self, tenant: TenantId, slice: Slice) -> Result<Listed<Customer>, StoreFault>;
+    /// The same list behind a place of [`Customer::place`], at most `most`.
+    async fn customers_after(
+        &mut self,
+        tenant: TenantId,
+        after: &Place,
+        most: u64,
+    ) -> Result<Listed<Customer>, StoreFault>;
     /// Those of `ids` that do not exist.
     async fn missing_customers(
         &mut self,
@@ -172,6 +181,14 @@ pub trait Keys {
         tenant: TenantId,
         customer: Option<&CustomerId>,
         slice: Slice,
+    ) -> Result<Listed<Key>, StoreFault>;
+    /// The same list behind a place of [`Key::place`], at most `most`.
+    async fn keys_after(
+        &mut self,
+        tenant: TenantId,
+        customer: Option<&CustomerId>,
+        after: &Place,
+        most: u64,
     ) -> Result<Listed<Key>, StoreFault>;
     /// Whose secret has that digest.
     async fn identify(&mut self, digest: &Digest) -> Result<Option<Identity>, StoreFault>;
@@ -193,8 +210,9 @@ pub trait Versions {
         tenant: TenantId,
         application: &ApplicationId,
     ) -> Result<Vec<Version>, StoreFault>;
-    /// All versions of a tenant WITHOUT their files, for the latest of each application.
-    async fn outlines(&mut self, tenant: TenantId) -> Result<Vec<Version>, StoreFault>;
+    /// All versions of these applications WITHOUT their files, for the latest of each.
+    async fn outlines(&mut self, tenant: TenantId, ids: &[ApplicationId])
+    -> Result<Vec<Version>, StoreFault>;
 }
 
 /// Questions about uploads.

@@ -4,13 +4,16 @@
     reason = "also outside of the test functions themselves this is how a test fails"
 )]
 
+mod applications;
 mod bindist_client;
 mod bus;
 mod contract;
+mod customers;
 mod dev;
 mod download;
 mod keys;
 mod large;
+mod listing;
 mod matrix;
 mod outage;
 mod random;
@@ -18,5 +21,7 @@ mod read_your_writes;
 mod refusals;
 mod servers;
 mod share;
+mod tiers;
 mod updates;
 mod upload;
+mod versions;

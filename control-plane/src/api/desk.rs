@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::id::TenantId;
+use common::id::{CustomerId, TenantId};
 use common::mac::MacKeys;
 use common::runtime::clock::{Clock, entropy};
 use common::wire::Position;
@@ -28,9 +28,13 @@ pub(crate) struct Desk {
     pub(crate) forwarding: MacKeys,
     /// Seals and opens the tickets in upload URLs.
     pub(crate) tickets: MacKeys,
+    /// Seals and opens the cursors of lists.
+    pub(crate) cursors: MacKeys,
     /// What links start with, when it is configured.
     pub(crate) public_url: Option<String>,
     pub(crate) draft_by_default: bool,
+    /// Customer ids that stand for the vendor itself, besides `admin`.
+    pub(crate) admin_aliases: Vec<CustomerId>,
     /// Wakes the publisher.
     pub(crate) announcer: Announcer,
 }
@@ -54,6 +58,11 @@ impl Desk {
             self.announcer.announce();
         }
         Ok(committed.position)
+    }
+
+    /// True for an id that the settings let stand for the vendor.
+    pub(super) fn is_alias(&self, id: &CustomerId) -> bool {
+        self.admin_aliases.iter().any(|alias| alias.as_str().eq_ignore_ascii_case(id.as_str()))
     }
 
     /// Fresh randomness for ids and secrets.

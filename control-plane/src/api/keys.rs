@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use common::cursor::List;
 use common::id::{ApplicationId, CustomerId, KeyId};
 use common::key::{Kind, text_of};
 use common::time::Timestamp;
@@ -13,6 +14,7 @@ use crate::api::call::Call;
 use crate::api::caller::Caller;
 use crate::api::fields::Fields;
 use crate::api::page::{More, Page};
+use crate::domain::customer::is_reserved;
 use crate::domain::key::{self, Create, ForCustomer, ForCustomerFacts, Key, KeyFacts, NewKey, Patch};
 use crate::domain::{Context, Refusal};
 use crate::store::{Slice, Writing};
@@ -101,7 +103,7 @@ impl<'a> NewKeyView<'a> {
 #[serde(rename_all = "camelCase")]
 struct KeyList<'a> {
     api_keys: Vec<KeyView<'a>>,
-    pagination: More,
+    pagination: &'a More,
 }
 
 /// `GET /v1/management/apikeys`: the oldest first.
@@ -117,7 +119,8 @@ pub(super) async fn list_of_customer(desk: Arc<Desk>, caller: Caller, call: Call
 
 async fn page_of(desk: &Desk, caller: &Caller, customer: Option<CustomerId>, call: Call) -> Handled {
     let mut fields = call.query_fields();
-    let page = Page::read(&mut fields)?;
+    let list = List::of("keys", caller.tenant()).and(customer.as_ref().map_or("", CustomerId::as_str));
+    let page = Page::read_in(&mut fields, list, &desk.cursors)?;
     let page = fields.settle(Ok(page))?;
     let mut truth = desk.store.read().await?;
     if let Some(id) = &customer
@@ -125,10 +128,13 @@ async fn page_of(desk: &Desk, caller: &Caller, customer: Option<CustomerId>, cal
     {
         return Err(Refusal::UnknownCustomer(id.clone()).into());
     }
-    let listed = truth.keys(caller.tenant(), customer.as_ref(), page.slice()).await?;
-    let (pagination, more) = page.told(listed.total);
-    let api_keys = listed.items.iter().map(KeyView::of).collect();
-    Answer::page(&KeyList { api_keys, pagination: more }, pagination)
+    let listed = match page.after() {
+        Some(after) => truth.keys_after(caller.tenant(), customer.as_ref(), after, page.reach()).await?,
+        None => truth.keys(caller.tenant(), customer.as_ref(), page.slice()).await?,
+    };
+    let (keys, turn) = page.turn(listed, Key::place);
+    let api_keys = keys.iter().map(KeyView::of).collect();
+    Answer::turned(&KeyList { api_keys, pagination: &turn.more }, &turn, &call)
 }
 
 /// `GET /v1/management/apikeys/{keyId}`.
@@ -162,10 +168,11 @@ pub(super) async fn create(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
 /// `POST /v1/management/customers/{customerId}/apikeys`: a key for a customer who may not exist yet.
 pub(super) async fn create_for_customer(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
     let id: CustomerId = call.id("customerId")?;
+    let customer = Some(id).filter(|id| !is_reserved(id) && !desk.is_alias(id));
     let context = caller.context(&call);
     let mut fields = call.json_fields().await?;
     let (name, tier) = (fields.text("name").flatten(), fields.text("tier").flatten());
-    let command = ForCustomer::parse(id, name, tier, settings(&mut fields), &context);
+    let command = ForCustomer::parse(customer, name, tier, settings(&mut fields), &context);
     let command = fields.settle(command)?;
     let mut truth = desk.store.write().await?;
     let facts = ForCustomerFacts {

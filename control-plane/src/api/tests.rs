@@ -5,6 +5,7 @@ mod customers;
 mod entrance;
 mod keys;
 mod noise;
+mod tiers;
 mod uploads;
 mod versions;
 
@@ -90,8 +91,10 @@ impl House {
             metrics: Arc::new(Metrics::default()),
             forwarding: MacKeys::derive(&secrets, Purpose::Forwarding),
             tickets: MacKeys::derive(&secrets, Purpose::Upload),
+            cursors: MacKeys::derive(&secrets, Purpose::Cursor),
             public_url: None,
             draft_by_default: false,
+            admin_aliases: vec!["provisioner".parse().unwrap()],
             announcer: Announcer::default(),
         };
         change(&mut desk);

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod keys;
+mod tiers;
 
 use common::id::{CustomerId, KeyId};
 use common::scope::Scopes;

@@ -1,5 +1,6 @@
 //! What every store must do, whatever database it is over. A database brings a [`Database`] and calls `suite!`.
 
+mod lists;
 mod things;
 mod writes;
 
@@ -49,6 +50,7 @@ macro_rules! suite {
             deleted_things_keep_their_ids_and_leave_the_lists,
             a_key_is_found_by_its_digest_with_all_it_depends_on,
             lists_come_in_slices,
+            lists_go_on_behind_a_place_whatever_comes_in_between,
             a_version_gathers_its_files,
             an_upload_remembers_how_far_it_came,
             no_secret_is_kept
@@ -61,11 +63,12 @@ macro_rules! suite {
         })*
     };
 }
+pub(crate) use lists::{lists_come_in_slices, lists_go_on_behind_a_place_whatever_comes_in_between};
 pub(crate) use suite;
 pub(crate) use things::{
     a_key_is_found_by_its_digest_with_all_it_depends_on, a_version_gathers_its_files,
     an_upload_remembers_how_far_it_came, deleted_things_keep_their_ids_and_leave_the_lists,
-    grants_are_part_of_their_customers, lists_come_in_slices, no_secret_is_kept,
+    grants_are_part_of_their_customers, no_secret_is_kept,
 };
 pub(crate) use writes::{
     a_failed_commit_leaves_nothing, a_reading_sees_one_moment, a_walk_finds_every_record_once,

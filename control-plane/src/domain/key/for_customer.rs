@@ -6,7 +6,7 @@ use common::tier::{Tier, TierName};
 use rand::Rng;
 
 use super::super::change::{Change, Decision};
-use super::super::customer::{self, Customer, is_reserved};
+use super::super::customer::{self, Customer};
 use super::super::{Context, Edit, Faults, Refusal, field, known_tier};
 use super::options::{Fields, Settings};
 use super::{NewKey, blank, finish};
@@ -22,20 +22,19 @@ pub struct ForCustomer {
 }
 
 impl ForCustomer {
-    /// Reads the command. `id` is the path's, of which `admin` stands for a new customer. The request's `name` is the
-    /// customer's; the key is called the same.
+    /// Reads the command. `customer` is the path's; `None` where it names the vendor itself, which stands for a new
+    /// customer. The request's `name` is the customer's; the key is called the same.
     ///
     /// # Errors
     /// All faults of the fields.
     pub fn parse(
-        id: CustomerId,
+        customer: Option<CustomerId>,
         name: Option<String>,
         tier: Option<String>,
         fields: Fields,
         context: &Context,
     ) -> Result<Self, Refusal> {
         let mut faults = Faults::default();
-        let customer = if is_reserved(&id) { None } else { Some(id) };
         if customer.is_none() && name.is_none() {
             faults.note("name", "is required for a new customer");
         }

@@ -8,6 +8,7 @@ use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
+use super::super::customer::is_reserved;
 use super::super::key::{self, Fields, ForCustomer, ForCustomerFacts, Key, KeyFacts, NewKey};
 use super::super::{Context, Decision, Edit, Noun, Refusal, Row, tenant};
 use super::{NOW, context, customer, fields_of, rng, set, some, told};
@@ -204,7 +205,8 @@ fn for_customer(
     known: bool,
 ) -> Result<Vec<&'static str>, Refusal> {
     let (name, tier) = (name.map(str::to_owned), tier.map(str::to_owned));
-    let command = ForCustomer::parse(id.parse().unwrap(), name, tier, Fields::default(), &context())?;
+    let named = Some(id.parse().unwrap()).filter(|id| !is_reserved(id));
+    let command = ForCustomer::parse(named, name, tier, Fields::default(), &context())?;
     let facts = ForCustomerFacts {
         customer: known.then(|| customer(id, "One")),
         tiers: tier::defaults(),
