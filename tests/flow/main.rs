@@ -16,6 +16,7 @@ mod outage;
 mod random;
 mod read_your_writes;
 mod refusals;
+mod reports;
 mod servers;
 mod share;
 mod updates;
