@@ -1,6 +1,5 @@
 //! What an edge tells of downloads: each once, with the bytes that were handed over, whatever goes away meanwhile.
 
-use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -14,6 +13,8 @@ use serde_json::json;
 use support::client::send;
 use support::reporting::{Arrived, ReportingEdge};
 use support::{Fleet, PATIENCE, Stock, System, TestRedis, eventually};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 struct World {
     system: System,
@@ -111,9 +112,11 @@ async fn a_client_that_leaves_has_not_got_the_file() {
     socket.set_recv_buffer_size(16 << 10).unwrap();
     let address: SocketAddr = edge.base.trim_start_matches("http://").parse().unwrap();
     socket.connect(&address.into()).unwrap();
-    let mut stream = std::net::TcpStream::from(socket);
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n\r\n").unwrap();
-    stream.read_exact(&mut [0; 4096]).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let mut stream = TcpStream::from_std(socket.into()).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.read_exact(&mut [0; 4096]).await.unwrap();
     drop(stream);
 
     let cut = world.arrived.transfers(1).await.remove(0);
