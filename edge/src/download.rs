@@ -100,7 +100,8 @@ impl Edge {
             Keyed::ListFiles => Ok(json(self.catalog.list_files(permit, ask, id)?)),
             Keyed::Download => {
                 let selected = self.catalog.select(permit, &Wanted::parse(ask)?, ask.channel())?;
-                self.deliver(ask, caller, &Delivery { permit, selected: &selected, carrier: Carrier::Key }).await
+                self.deliver(ask, caller, &Delivery { permit, selected: &selected, carrier: Carrier::Key })
+                    .await
             }
             Keyed::IssueLink => self.issue_link(permit, ask, caller),
             Keyed::ShareFile => self.share(permit, ask, body, caller).await,

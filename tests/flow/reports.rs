@@ -62,16 +62,19 @@ async fn every_answer_with_bytes_is_told_once_with_the_pieces_that_were_handed_o
     client.get(empty).await.expect(200);
     let link = client.get("/v1/downloads/url?applicationId=told&version=1.2.0").await.expect(200);
     client.get_with(&link.text("/url"), "user-agent", "updater/2.0").await.expect(200);
+    let asked = json!({ "applicationId": "told", "version": "latest" });
+    let share = client.post("/v1/downloads/share", &asked).await.expect(200).text("/shareUrl");
+    client.get_with(&share, "range", "bytes=1-1").await.expect(206);
     edge.stop().await;
 
-    let transfers = world.arrived.transfers(6).await;
+    let transfers = world.arrived.transfers(7).await;
     let size = world.stock.bytes.len() as u64;
-    let sent: [&[_]; 6] =
-        [&[(0, size)], &[(5, 10)], &[(size - 7, size)], &[(0, 1), (10, 20)], &[], &[(0, size)]];
+    let sent: [&[_]; 7] =
+        [&[(0, size)], &[(5, 10)], &[(size - 7, size)], &[(0, 1), (10, 20)], &[], &[(0, size)], &[(1, 2)]];
     assert_eq!(pieces(&transfers), sent);
     assert!(transfers.iter().all(|transfer| transfer.completed));
     let is_whole: Vec<bool> = transfers.iter().map(Transfer::is_whole).collect();
-    assert_eq!(is_whole, [true, false, false, false, true, true]);
+    assert_eq!(is_whole, [true, false, false, false, true, true, false]);
     let first = &transfers[0];
     assert_eq!(first.tenant.to_string(), world.system.tenant);
     assert_eq!(first.key.as_str(), world.stock.key.id);
@@ -89,9 +92,10 @@ async fn every_answer_with_bytes_is_told_once_with_the_pieces_that_were_handed_o
         (transfers[5].carrier, transfers[5].user_agent.as_deref()),
         (Carrier::Link, Some("updater/2.0"))
     );
+    assert_eq!((transfers[6].carrier, &transfers[6].key), (Carrier::Share, &first.key));
     assert_eq!(world.arrived.reports().await[0].number, 0);
     let (requests, bytes, refused) = world.arrived.usage(&world.stock.key.id).await;
-    assert_eq!((requests, bytes), (12, transfers.iter().map(Transfer::bytes).sum()));
+    assert_eq!((requests, bytes), (14, transfers.iter().map(Transfer::bytes).sum()));
     let expected = [("precondition_failed", 1), ("range_not_satisfiable", 1)];
     assert_eq!(refused, expected.map(|(reason, times)| (reason.to_owned(), times)).into());
 }
