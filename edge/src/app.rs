@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::bus::EdgeBus;
+use common::bus::{EdgeBus, Reports};
 use common::mac::{MacKeys, Purpose};
 use common::runtime::clock::Clock;
 use tokio::net::TcpListener;
@@ -23,6 +23,7 @@ use crate::observe::Metrics;
 use crate::origin::Origin;
 use crate::replica::feed::{Follower, Observer};
 use crate::replica::{Changed, Replica, SharedReplica};
+use crate::report::{Ledger, Reporter, Spool};
 use crate::request::Table;
 
 /// Why an edge cannot start.
@@ -57,6 +58,7 @@ pub struct Edge {
     pub(crate) share_links: ShareLinks,
     pub(crate) table: Table,
     pub(crate) metrics: Metrics,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) began: Instant,
     requests: AtomicU64,
@@ -69,6 +71,8 @@ pub struct Prepared {
     /// What it knows: to wait for it.
     pub replica: SharedReplica,
     edge: Arc<Edge>,
+    reporter: Reporter,
+    bus: Arc<dyn Reports>,
     listener: Listener,
     running: Running,
     stop: CancellationToken,
@@ -79,7 +83,8 @@ pub struct Prepared {
 impl Prepared {
     /// Begins to answer. Who connected meanwhile is answered now.
     pub fn open(self) -> Running {
-        let Self { edge, listener, running, stop, drained, .. } = self;
+        let Self { edge, reporter, bus, listener, running, stop, drained, .. } = self;
+        running.tasks.spawn(reporter.run(bus, drained.clone()));
         running.tasks.spawn(async move {
             if let Err(error) = listener.run(edge, stop).await {
                 tracing::error!(%error, "the listener ended");
@@ -163,16 +168,25 @@ pub async fn prepare(
         drain: config.drain,
     };
     let edge = Arc::new(build(&config, &replica, &keyring, &catalog, clock)?);
+    let reporter = prepare_reporter(&config, &edge)?;
     let address = listener.address().map_err(other)?;
     let tasks = TaskTracker::new();
     let drained = CancellationToken::new();
     let admin_address = start_admin(&config, &edge, &tasks, (&stop, &drained)).await?;
     let observer = Arc::new(Copies { keyring, catalog });
-    let follower = Follower { replica: replica.clone(), feed: bus, keys: config.snapshot_keys, observer };
+    let follower =
+        Follower { replica: replica.clone(), feed: bus.clone(), keys: config.snapshot_keys, observer };
     tasks.spawn(follower.run(stop.clone()));
     tasks.spawn(sweep(edge.clone(), stop.clone()));
     let running = Running { address, admin_address, replica: replica.clone(), tasks };
-    Ok(Prepared { replica, edge, listener, running, stop, drained })
+    Ok(Prepared { replica, edge, reporter, bus, listener, running, stop, drained })
+}
+
+fn prepare_reporter(config: &Config, edge: &Edge) -> Result<Reporter, StartError> {
+    let keys = MacKeys::derive(&config.edge_secrets, Purpose::Report);
+    let (directory, metrics) = (config.cache.join("reports"), edge.metrics.reports());
+    let spool = Spool::open(directory, keys, config.report_spool, metrics).map_err(other)?;
+    Ok(Reporter::new(config.edge_id.clone(), edge.ledger.clone(), spool, edge.clock.as_ref()))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -203,6 +217,8 @@ fn build(
     let keys = Keys { word: derive(Purpose::Forwarding), uploads: derive(Purpose::Upload) };
     let site = Site { public_url: config.public_url.clone(), encrypted: config.tls.is_some() };
     let prefix = config.public_url.as_ref().and_then(|url| url.parse::<http::Uri>().ok());
+    let metrics = Metrics::new(&config.edge_id);
+    let ledger = Arc::new(Ledger::new(clock.clone(), metrics.reports()));
     let nonce = rand::Rng::next_u64(&mut common::runtime::clock::entropy().map_err(other)?);
     Ok(Edge {
         replica: replica.clone(),
@@ -216,7 +232,8 @@ fn build(
         share_keys: derive(Purpose::Share),
         share_links: config.share_links,
         table: Table::new(prefix.as_ref().map_or("", http::Uri::path)).map_err(other)?,
-        metrics: Metrics::new(&config.edge_id),
+        metrics,
+        ledger,
         clock,
         began: Instant::now(),
         requests: AtomicU64::new(0),

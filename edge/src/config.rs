@@ -14,6 +14,9 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::gate::Staleness;
 
+/// Reports that wait for the bus, in MiB: some 400 000 transfers.
+const REPORT_SPOOL_MIB: u64 = 256;
+
 /// What an embedded edge is told by the control plane beside it.
 #[derive(Clone, Debug)]
 pub struct Embedded {
@@ -59,6 +62,8 @@ pub struct Config {
     pub snapshot_keys: Vec<VerifyingKey>,
     /// The directory of the replica.
     pub cache: PathBuf,
+    /// The most bytes of reports that wait in it for the bus.
+    pub report_spool: u64,
     /// Its name in a fleet.
     pub edge_id: String,
     /// Connection threads.
@@ -92,6 +97,7 @@ impl Config {
             edge_secrets: desk.edge_secrets,
             snapshot_keys: vec![desk.snapshot_key],
             cache: data.join("edge"),
+            report_spool: REPORT_SPOOL_MIB << 20,
             edge_id: "embedded".to_owned(),
             workers: cores(),
             most_connections: 10_000,
@@ -145,6 +151,8 @@ fn read(settings: &mut Settings) -> Option<Config> {
     });
     let cache =
         settings.required("cache", "a directory for the replica, like /var/cache/tidegate", parse_directory);
+    let report_spool = settings
+        .defaulted("report_spool_mib", &REPORT_SPOOL_MIB.to_string(), |text| parse_number(text, 1, 1 << 20));
     let edge_id = settings.optional("edge_id", parse_name);
     let workers = settings.defaulted("workers", &cores().to_string(), |text| parse_number(text, 1, 1_024));
     let most_connections =
@@ -177,6 +185,7 @@ fn read(settings: &mut Settings) -> Option<Config> {
         edge_secrets,
         snapshot_keys: snapshot_keys?,
         cache: cache?,
+        report_spool: report_spool? << 20,
         edge_id: edge_id.unwrap_or_else(|| format!("{}-{}", host_name(), listen.port())),
         workers: usize::try_from(workers?).ok()?,
         most_connections: usize::try_from(most_connections?).ok()?,

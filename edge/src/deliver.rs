@@ -8,6 +8,7 @@ mod headers;
 mod multipart;
 pub mod plain;
 mod range;
+pub mod receipt;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use self::conditional::Verdict;
 use self::multipart::Part;
 use self::range::Selection;
+use self::receipt::Slip;
 use crate::origin::ImmutableFile;
 
 pub use self::body::{Body, Piece};
@@ -184,15 +186,15 @@ impl Transfer {
         self.parts.iter().map(Part::len).sum()
     }
 
-    /// The answer, its bytes read from `file`, which must be the object's.
-    pub fn into_response(self, file: &Arc<ImmutableFile>) -> Response<Body> {
+    /// The answer, its bytes read from `file`, which must be the object's. What is sent of it goes on the slip.
+    pub fn into_response(self, file: &Arc<ImmutableFile>, slip: Slip) -> Response<Body> {
         let pieces = self.parts.into_iter().map(|part| match part {
             Part::Framing(bytes) => Piece::Memory(bytes),
             Part::Range(range) => {
                 Piece::File { file: Arc::clone(file), position: range.start, end: range.end }
             }
         });
-        self.head.with(Body::pieces(pieces))
+        self.head.with(Body::witnessed(pieces, slip))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The spine: one request, from its head to its answer, through the rooms.
 
+mod account;
+mod delivery;
 mod lent;
 mod service;
 mod update;
@@ -10,6 +12,7 @@ use common::cors;
 use common::key::Kind;
 use common::page::next_link;
 use common::problem::Code;
+use common::wire::v1::event::Carrier;
 use futures_util::FutureExt as _;
 use http::HeaderValue;
 use http::header::LINK;
@@ -22,11 +25,14 @@ use crate::catalog::listing::Listed;
 use crate::catalog::selection::Wanted;
 use crate::deliver::body::Body;
 use crate::deliver::plain::{json, text};
-use crate::deliver::{Object, Plan, document, plan};
+use crate::deliver::receipt::Slip;
+use crate::deliver::{Plan, document, plan};
 use crate::error::{Caller, Failure, Fault, Refusal, options};
 use crate::gate::Permit;
 use crate::observe::{tell_request_id, tell_standing};
+use crate::report::Account;
 use crate::request::{Arrival, Ask, asked_about};
+use delivery::Delivery;
 use service::{Keyed, Service};
 
 type Answer = Result<Response<Body>, Failure>;
@@ -68,12 +74,17 @@ impl Edge {
             Service::Share => self.download_shared(ask, caller).await,
             Service::Upload => self.forwarder.receive_upload(ask, body, caller).await,
             Service::Keyed(keyed) => {
-                let (answer, standing) = match self.gate.admit(ask) {
-                    Ok(permit) => {
-                        (self.serve_key(keyed, (&permit, ask), body, caller).await, permit.standing())
-                    }
-                    Err(turned) => (Err(turned.failure), turned.standing),
+                let admitted = self.gate.admit(ask);
+                let (key, standing) = match &admitted {
+                    Ok(permit) => (Some(permit.entry()), permit.standing()),
+                    Err(turned) => (turned.key.as_ref(), turned.standing),
                 };
+                let account = key.map(|key| Account::new(key, ask.application()));
+                let serving = async {
+                    let permit = admitted.map_err(|turned| turned.failure)?;
+                    self.serve_key(keyed, (&permit, ask), body, caller).await
+                };
+                let answer = self.count(account, ask, serving).await;
                 let mut response = answer.unwrap_or_else(|failure| caller.tell(failure, ask.arrival.at));
                 tell_standing(response.headers_mut(), standing);
                 Ok(response)
@@ -108,7 +119,8 @@ impl Edge {
             Keyed::ListFiles => Ok(self.list(ask, self.catalog.list_files(permit, ask, id)?)),
             Keyed::Download => {
                 let selected = self.catalog.select(permit, &Wanted::parse(ask)?, ask.channel())?;
-                self.deliver(ask, &selected.object).await
+                self.deliver(ask, caller, &Delivery { permit, selected: &selected, carrier: Carrier::Key })
+                    .await
             }
             Keyed::IssueLink => self.issue_link(permit, ask, caller),
             Keyed::ShareFile => self.share(permit, ask, body, caller).await,
@@ -116,14 +128,16 @@ impl Edge {
         }
     }
 
-    async fn deliver(&self, ask: &Ask, object: &Object) -> Answer {
+    async fn deliver(&self, ask: &Ask, caller: &Caller, delivery: &Delivery<'_>) -> Answer {
+        let object = &delivery.selected.object;
         match plan(&ask.method, &ask.headers, object) {
             Plan::Head(head) => Ok(head.into_response()),
             Plan::Refuse(problem, headers) => Err(Failure::Told(Box::new((problem, headers)))),
             Plan::Send(transfer) => {
                 let file = self.origin.open(&object.digest, object.size).await?;
                 let file = file.ok_or(Fault::BytesMissing(object.digest))?;
-                Ok(transfer.into_response(&file))
+                let slip = Slip::new(delivery.errand(ask, caller), self.ledger.clone());
+                Ok(transfer.into_response(&file, slip))
             }
         }
     }

@@ -109,6 +109,20 @@ pub enum Failure {
     Broke(Fault),
 }
 
+impl Failure {
+    /// The stable word for it, as the caller is told.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.reason(),
+            Self::Told(told) => told.0.reason,
+            Self::Broke(_) => INTERNAL_ERROR,
+        }
+    }
+}
+
+/// The one reason of all faults.
+const INTERNAL_ERROR: &str = "internal_error";
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
@@ -234,7 +248,7 @@ impl Caller {
             Failure::Broke(fault) => {
                 tracing::error!(request_id = self.request_id, error = %fault, "fault");
                 let says = "Something broke on our side. Tell the vendor this request id";
-                (Problem::new(Code::Internal, "internal_error", says), HeaderMap::new())
+                (Problem::new(Code::Internal, INTERNAL_ERROR, says), HeaderMap::new())
             }
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.content_type()));

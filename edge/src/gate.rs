@@ -38,18 +38,26 @@ pub struct Staleness {
     pub denies: bool,
 }
 
-/// A refusal, and where the key stood when it was known whose minute it was.
+/// A refusal, with what was known of the key by then.
 #[derive(Debug)]
 pub struct Turned {
     /// Why.
     pub failure: Failure,
     /// The minute of the key, if it came that far.
     pub standing: Option<Standing>,
+    /// The key that was refused, when it is known to be the caller's.
+    pub key: Option<Arc<KeyEntry>>,
+}
+
+impl Turned {
+    fn of(refusal: Refusal, key: &Arc<KeyEntry>) -> Self {
+        Self { failure: refusal.into(), standing: None, key: Some(key.clone()) }
+    }
 }
 
 impl<F: Into<Failure>> From<F> for Turned {
     fn from(failure: F) -> Self {
-        Self { failure: failure.into(), standing: None }
+        Self { failure: failure.into(), standing: None, key: None }
     }
 }
 
@@ -86,16 +94,16 @@ impl Gate {
         let secret = ask.credential()?.ok_or(Refusal::NoCredential)?;
         let entry = match self.authenticate(secret.expose(), ask.arrival) {
             Ok(entry) => entry,
-            Err(Failure::Refused(refusal)) if is_guess(&refusal) => {
-                return Err(self.charge(refusal, ask).into());
+            Err(Turned { failure: Failure::Refused(refusal), key, .. }) if is_guess(&refusal) => {
+                return Err(Turned { failure: self.charge(refusal, ask).into(), standing: None, key });
             }
-            Err(failure) => return Err(failure.into()),
+            Err(turned) => return Err(turned),
         };
         let mut permit = Permit::new(entry)?;
         permit.standing = self.spend(&permit, ask.arrival)?;
         match entitled(&permit, ask.route) {
             Ok(()) => Ok(permit),
-            Err(refusal) => Err(Turned { failure: refusal.into(), standing: permit.standing }),
+            Err(refusal) => Err(Turned { standing: permit.standing, ..Turned::of(refusal, permit.entry()) }),
         }
     }
 
@@ -103,7 +111,7 @@ impl Gate {
     ///
     /// # Errors
     /// As that key would be answered.
-    pub fn admit_link(&self, holder: &Holder, ask: &Ask) -> Result<Permit, Failure> {
+    pub fn admit_link(&self, holder: &Holder, ask: &Ask) -> Result<Permit, Turned> {
         self.admit_lent(holder, ask, false)
     }
 
@@ -111,11 +119,11 @@ impl Gate {
     ///
     /// # Errors
     /// As that key would be answered from an address that it may be used from.
-    pub fn admit_share(&self, holder: &Holder, ask: &Ask) -> Result<Permit, Failure> {
+    pub fn admit_share(&self, holder: &Holder, ask: &Ask) -> Result<Permit, Turned> {
         self.admit_lent(holder, ask, true)
     }
 
-    fn admit_lent(&self, holder: &Holder, ask: &Ask, from_anywhere: bool) -> Result<Permit, Failure> {
+    fn admit_lent(&self, holder: &Holder, ask: &Ask, from_anywhere: bool) -> Result<Permit, Turned> {
         self.check_ready(ask.arrival)?;
         // None too when a new secret took the place of the one that the link was lent by.
         let entry = self.keyring.find_held(holder)?.ok_or(Refusal::Denied(Denied::Unknown))?;
@@ -123,11 +131,11 @@ impl Gate {
         match self.judge(&entry, owner, ask.arrival) {
             // Looked at last: nothing else speaks against the key.
             Err(Refusal::Denied(Denied::AddressNotAllowed)) if from_anywhere => {}
-            verdict => verdict?,
+            verdict => verdict.map_err(|refusal| Turned::of(refusal, &entry))?,
         }
         let permit = Permit::new(entry)?;
         if !permit.key().scopes.contains(Scope::DownloadsRead) {
-            return Err(Refusal::ScopeMissing(Scope::DownloadsRead).into());
+            return Err(Turned::of(Refusal::ScopeMissing(Scope::DownloadsRead), permit.entry()));
         }
         Ok(permit)
     }
@@ -146,14 +154,18 @@ impl Gate {
         Ok(())
     }
 
-    fn authenticate(&self, secret: &str, arrival: Arrival) -> Result<Arc<KeyEntry>, Failure> {
+    fn authenticate(&self, secret: &str, arrival: Arrival) -> Result<Arc<KeyEntry>, Turned> {
         if is_token(secret) {
             return self.authenticate_session(secret, arrival);
         }
         let presented = Presented::parse(secret).ok_or(Refusal::MalformedKey)?;
         let entry = self.keyring.find(&presented.digest())?.ok_or(Refusal::Denied(Denied::Unknown))?;
-        self.judge(&entry, presented.owner, arrival)?;
-        Ok(entry)
+        match self.judge(&entry, presented.owner, arrival) {
+            Ok(()) => Ok(entry),
+            // It named another owner than the key's: nobody is told that this key was tried.
+            Err(refusal @ Refusal::Denied(Denied::Unknown)) => Err(refusal.into()),
+            Err(refusal) => Err(Turned::of(refusal, &entry)),
+        }
     }
 
     fn judge(&self, entry: &KeyEntry, owner: Owner<'_>, arrival: Arrival) -> Result<(), Refusal> {
@@ -209,7 +221,8 @@ impl Gate {
                 // The moment of arrival is as good as random here: clients that were turned away together come back
                 // spread over a second.
                 let jitter = Duration::from_nanos(u64::from(arrival.tick.subsec_nanos()));
-                Err(Turned { failure: Refusal::RateLimited(after + jitter).into(), standing: Some(standing) })
+                let refusal = Refusal::RateLimited(after + jitter);
+                Err(Turned { standing: Some(standing), ..Turned::of(refusal, permit.entry()) })
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! A download walks forward through the rooms, each of which alone makes the next one's type:
 //! [`listen`] a request head, [`request`] an `Ask`, [`keyring`] the key's entry, [`gate`] a `Permit`,
-//! [`catalog`] an `Object`, [`deliver`] a `Plan` and its body. [`download`] is that walk, written down.
+//! [`catalog`] an `Object`, [`deliver`] a `Plan` and its body. [`download`] is that walk, written down. When the body
+//! ends, it leaves a `Receipt`, of which [`report`] tells the desk.
 
 pub mod admin;
 pub mod app;
@@ -18,4 +19,5 @@ pub mod listen;
 pub mod observe;
 pub mod origin;
 pub mod replica;
+pub mod report;
 pub mod request;

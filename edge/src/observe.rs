@@ -1,12 +1,14 @@
 //! What an edge tells of itself: the headers on every answer, and the metrics.
 
 mod metrics;
+mod reports;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{Caller, REQUEST_ID};
 use crate::gate::budget::Standing;
 pub use metrics::Metrics;
+pub use reports::{Lost, ReportMetrics};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");

@@ -9,6 +9,7 @@ pub(crate) mod tests;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use common::id::ApplicationId;
 use common::routes::{Route, RouteId};
 use common::secret::Secret;
 use common::time::Timestamp;
@@ -82,6 +83,18 @@ impl Ask {
             .and_then(|value| value.to_str().ok())
             .map(str::trim)
             .filter(|c| !c.is_empty())
+    }
+
+    /// The application that the path names, or the query of the route that has it there.
+    pub fn application(&self) -> Option<ApplicationId> {
+        if self.route.path.contains("{applicationId}") {
+            // It is the first parameter of every path that has it.
+            return self.params.get(0).parse().ok();
+        }
+        match self.id() {
+            RouteId::IssueLink => self.query().ok()?.get(&["applicationId"])?.parse().ok(),
+            _ => None,
+        }
     }
 
     /// The query.

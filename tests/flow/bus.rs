@@ -6,14 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::bus::local::LocalBus;
 use common::bus::redis::RedisBus;
-use common::bus::{BusError, Cursor, Feed, LogId, News, Outlet};
+use common::bus::{BusError, Cursor, Feed, Inbox, LogId, Mark, News, Outlet, Reports};
 use common::digest::Digest;
 use common::wire::Position;
 use support::eventually::{PATIENCE, eventually};
 use support::redis::TestRedis;
 
-trait Carrier: Feed + Outlet {}
-impl<T: Feed + Outlet> Carrier for T {}
+trait Carrier: Feed + Outlet + Reports + Inbox {}
+impl<T: Feed + Outlet + Reports + Inbox> Carrier for T {}
 
 const START: Cursor = Cursor {
     epoch: 7,
@@ -40,7 +40,10 @@ async fn keeps_the_contract(bus: Arc<dyn Carrier>) {
     a_head_never_goes_back(bus.as_ref()).await;
     buckets_lie_until_they_are_released(bus.as_ref()).await;
     a_trimmed_log_still_knows_its_end(bus.as_ref()).await;
-    who_waits_is_woken(bus).await;
+    reports_lie_in_order_until_they_are_forgotten(bus.as_ref()).await;
+    a_mark_of_another_carrier_is_before_everything(bus.as_ref()).await;
+    who_waits_is_woken(bus.clone()).await;
+    who_waits_for_reports_is_woken(bus).await;
 }
 
 async fn emptiness_is_told_as_absence(bus: &dyn Carrier) {
@@ -102,6 +105,55 @@ async fn a_trimmed_log_still_knows_its_end(bus: &dyn Carrier) {
     assert_eq!(bus.last_change(7).await.unwrap(), None, "logs of older histories go");
 }
 
+async fn receive(bus: &dyn Carrier, mark: &Mark, most: usize) -> Vec<(Mark, Bytes)> {
+    bus.receive(mark, most, Duration::ZERO).await.unwrap()
+}
+
+fn texts(received: &[(Mark, Bytes)]) -> Vec<&[u8]> {
+    received.iter().map(|(_, sealed)| sealed.as_ref()).collect()
+}
+
+async fn reports_lie_in_order_until_they_are_forgotten(bus: &dyn Carrier) {
+    let beginning = Mark::default();
+    assert_eq!(receive(bus, &beginning, 9).await, []);
+    bus.forget(&beginning).await.unwrap();
+    let binary = Bytes::from_static(&[0, 255, b'\r', b'\n']);
+    for sealed in [bytes("a"), bytes("b"), bytes("b"), binary.clone()] {
+        bus.send(sealed).await.unwrap();
+    }
+    let first = receive(bus, &beginning, 2).await;
+    assert_eq!(texts(&first), [b"a", b"b"]);
+    assert_eq!(receive(bus, &beginning, 2).await, first, "reading takes nothing away");
+    let rest = receive(bus, &first[1].0, 9).await;
+    assert_eq!(texts(&rest), [&b"b"[..], &binary], "what was sent twice lies there twice");
+    bus.forget(&first[1].0).await.unwrap();
+    assert_eq!(receive(bus, &beginning, 9).await, rest, "what was forgotten is gone, and nothing else");
+    bus.forget(&first[0].0).await.unwrap();
+    bus.forget(&rest[1].0).await.unwrap();
+    assert_eq!(receive(bus, &beginning, 9).await, []);
+    bus.send(bytes("c")).await.unwrap();
+    assert_eq!(texts(&receive(bus, &rest[1].0, 9).await), [b"c"], "a mark outlives what it marks");
+}
+
+async fn a_mark_of_another_carrier_is_before_everything(bus: &dyn Carrier) {
+    for text in ["", "none of ours", "1-2-3"] {
+        let received = receive(bus, &Mark(text.to_owned()), 9).await;
+        assert_eq!(texts(&received), [b"c"], "{text}");
+    }
+}
+
+async fn who_waits_for_reports_is_woken(bus: Arc<dyn Carrier>) {
+    let mark = receive(bus.as_ref(), &Mark::default(), 9).await.pop().unwrap().0;
+    let waiting = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.receive(&mark, 9, Duration::from_secs(60)).await }
+    });
+    tokio::task::yield_now().await;
+    bus.send(bytes("d")).await.unwrap();
+    let received = tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap().unwrap();
+    assert_eq!(texts(&received), [b"d"]);
+}
+
 async fn who_waits_is_woken(bus: Arc<dyn Carrier>) {
     let cursor = Cursor { epoch: 9, changes: LogId::end_of(1), denials: LogId::end_of(1) };
     let waiting = tokio::spawn({
@@ -134,6 +186,18 @@ async fn a_redis_that_is_away_is_told_and_comes_back() {
     assert!(matches!(Feed::head(&bus).await, Err(BusError::Away(_))));
     redis.restart().await;
     eventually(PATIENCE, || Feed::head(&bus)).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_lost_its_reports_and_whose_clock_is_behind_is_read_from_its_beginning() {
+    let redis = TestRedis::start().await;
+    let bus = RedisBus::new(&redis.url()).unwrap();
+    bus.send(bytes("new")).await.unwrap();
+    let there = receive(&bus, &Mark::default(), 9).await;
+    // As a desk would hold it that read from a Redis whose clock was an hour ahead.
+    let (time, count) = there[0].0.0.split_once('-').unwrap();
+    let ahead = Mark(format!("{}-{count}", time.parse::<u64>().unwrap() + 3_600_000));
+    assert_eq!(receive(&bus, &ahead, 9).await, there);
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod outage;
 mod random;
 mod read_your_writes;
 mod refusals;
+mod reports;
 mod rotation;
 mod servers;
 mod sessions;

@@ -19,6 +19,7 @@ pub mod large;
 pub mod ports;
 pub mod program;
 pub mod redis;
+pub mod reporting;
 pub mod schemathesis;
 pub mod system;
 pub mod tools;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use common::bus::local::LocalBus;
 use common::runtime::clock::{Clock, SystemClock};
+use common::secret::Secret;
 use common::time::Timestamp;
 use control_plane::app::Running as Desk;
 use edge::config::{Config as EdgeConfig, ShareLinks};
@@ -43,6 +44,9 @@ pub struct System {
     pub clock: Arc<ForwardClock>,
     /// The tenant's id.
     pub tenant: String,
+    desk: Desk,
+    /// What its edges follow.
+    pub bus: LocalBus,
     stop: CancellationToken,
     directory: TempDir,
 }
@@ -72,18 +76,20 @@ impl System {
     /// With this many edges, each with its settings changed by `adjust`, ready to serve.
     pub async fn adjusted(edges: usize, adjust: impl Fn(usize, &mut EdgeConfig)) -> Self {
         let (directory, stop) = (tempfile::tempdir().unwrap(), CancellationToken::new());
-        let (clock, bus) = (Arc::new(ForwardClock::default()), Arc::new(LocalBus::new()));
+        let (clock, bus) = (Arc::new(ForwardClock::default()), LocalBus::new());
+        let carrier = Arc::new(bus.clone());
         let config = control_plane::config::Config::embedded(
             directory.path().join("desk"),
             ANY_PORT,
             &mut common::runtime::settings::Settings::from_parts("", []),
         );
-        let desk = control_plane::app::start(config, bus.clone(), clock.clone(), stop.clone()).await.unwrap();
+        let desk =
+            control_plane::app::start(config, carrier.clone(), clock.clone(), stop.clone()).await.unwrap();
         let mut addresses = Vec::new();
         for number in 0..edges {
             let mut config = edge_config(&format!("edge-{number}"), &desk, directory.path());
             adjust(number, &mut config);
-            let edge = edge::app::start(config, bus.clone(), clock.clone(), stop.clone()).await.unwrap();
+            let edge = edge::app::start(config, carrier.clone(), clock.clone(), stop.clone()).await.unwrap();
             addresses.push(format!("http://{}", edge.address));
         }
         let admin_key = desk.first_admin_key.as_ref().unwrap().expose().to_owned();
@@ -92,7 +98,19 @@ impl System {
             let admin = doors.admin(edge);
             eventually(PATIENCE, || async { admin.get("/v1/applications").await.is(200) }).await;
         }
-        Self { doors, clock, tenant: desk.tenant.to_string(), stop, directory }
+        Self { doors, clock, tenant: desk.tenant.to_string(), desk, bus, stop, directory }
+    }
+
+    /// What its planes share.
+    #[must_use]
+    pub fn edge_secrets(&self) -> &[Secret] {
+        &self.desk.edge_secrets
+    }
+
+    /// The settings of one more edge of that name; under the same name it is the same edge, started again.
+    #[must_use]
+    pub fn edge_config(&self, name: &str) -> EdgeConfig {
+        edge_config(name, &self.desk, self.scratch())
     }
 
     /// A directory for what a test downloads; it goes with the system.
@@ -113,6 +131,7 @@ fn edge_config(name: &str, desk: &Desk, directory: &Path) -> EdgeConfig {
         edge_secrets: desk.edge_secrets.clone(),
         snapshot_keys: vec![desk.verifying_key],
         cache: directory.join(name),
+        report_spool: 1 << 20,
         edge_id: name.to_owned(),
         workers: 1,
         most_connections: 1_000,

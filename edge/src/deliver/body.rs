@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::receipt::Slip;
 use crate::origin::ImmutableFile;
 
 /// The most that is read at once, and so what a transfer holds in memory beside the connection's buffer.
@@ -59,9 +60,12 @@ impl Body {
 
     /// One after the other; empty ones are left out.
     pub fn pieces(pieces: impl IntoIterator<Item = Piece>) -> Self {
-        let queue: VecDeque<_> = pieces.into_iter().filter(|piece| piece.len() > 0).collect();
-        let remaining = queue.iter().map(Piece::len).sum();
-        Self(Kind::Pieces(Pieces { queue, remaining, reading: None, broken: false }))
+        Self(Kind::Pieces(Pieces::new(pieces, None)))
+    }
+
+    /// The same, and `slip` is written on the way and told at the end.
+    pub fn witnessed(pieces: impl IntoIterator<Item = Piece>, slip: Slip) -> Self {
+        Self(Kind::Pieces(Pieces::new(pieces, Some(Box::new(slip)))))
     }
 
     /// A body that comes from elsewhere and is passed on as it comes.
@@ -103,13 +107,28 @@ struct Pieces {
     queue: VecDeque<Piece>,
     /// Bytes still to be handed out, those being read included.
     remaining: u64,
-    /// Dropped with the body: a read that has not begun does not begin.
-    reading: Option<Read>,
+    /// With the position that it reads from. Dropped with the body: a read that has not begun does not begin.
+    reading: Option<(Read, u64)>,
     /// After a failed read there is no end, only the failure again.
     broken: bool,
+    slip: Option<Box<Slip>>,
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        if let Some(slip) = self.slip.take() {
+            slip.end(self.remaining == 0);
+        }
+    }
 }
 
 impl Pieces {
+    fn new(pieces: impl IntoIterator<Item = Piece>, slip: Option<Box<Slip>>) -> Self {
+        let queue: VecDeque<_> = pieces.into_iter().filter(|piece| piece.len() > 0).collect();
+        let remaining = queue.iter().map(Piece::len).sum();
+        Self { queue, remaining, reading: None, broken: false, slip }
+    }
+
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if self.broken {
             return Poll::Ready(Some(Err(io::Error::other("the body broke before its end"))));
@@ -121,13 +140,21 @@ impl Pieces {
                 Some(Piece::File { file, position, end }) => self.begin_read(file, position, end),
             }
         }
-        let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
+        let Some((reading, position)) = &mut self.reading else { return Poll::Ready(None) };
         let outcome = ready!(Pin::new(reading).poll(context));
+        let position = *position;
         self.reading = None;
         // Outer: the blocking task was cancelled by the runtime's end, or panicked.
         let outcome = outcome.map_err(io::Error::other).flatten();
         self.broken = outcome.is_err();
-        Poll::Ready(Some(outcome.map(|bytes| self.hand_out(bytes))))
+        Poll::Ready(Some(outcome.map(|bytes| self.hand_out_file(position, bytes))))
+    }
+
+    fn hand_out_file(&mut self, position: u64, bytes: Bytes) -> Bytes {
+        if let Some(slip) = &mut self.slip {
+            slip.note(position, position + bytes.len() as u64);
+        }
+        self.hand_out(bytes)
     }
 
     fn hand_out(&mut self, bytes: Bytes) -> Bytes {
@@ -141,7 +168,7 @@ impl Pieces {
         if middle < end {
             self.queue.push_front(Piece::File { file: Arc::clone(&file), position: middle, end });
         }
-        self.reading = Some(read(file, position, middle));
+        self.reading = Some((read(file, position, middle), position));
     }
 }
 

@@ -4,17 +4,20 @@ mod body;
 mod conditional;
 mod headers;
 mod ranges;
+mod receipts;
 mod served;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use common::digest::Digest;
 use common::time::Timestamp;
+use common::wire::v1::event::Carrier;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method, Response};
 use http_body_util::BodyExt as _;
 use tempfile::TempDir;
 
+use super::receipt::{Errand, Receipt, Slip, Witness};
 use super::{Body, Object, Plan, plan};
 use crate::origin::{ImmutableFile, Origin};
 
@@ -60,10 +63,46 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).map(|value| value.to_str().unwrap())
 }
 
+/// Who is told how answers ended.
+#[derive(Default)]
+struct Notebook {
+    bytes: Mutex<u64>,
+    receipts: Mutex<Vec<Receipt>>,
+}
+
+impl Witness for Notebook {
+    fn handed_over(&self, bytes: u64) {
+        *self.bytes.lock().unwrap() += bytes;
+    }
+
+    fn ended(&self, receipt: Receipt) {
+        self.receipts.lock().unwrap().push(receipt);
+    }
+}
+
+fn errand(object: &Object) -> Errand {
+    Errand {
+        tenant: "14632221-b1b6-4eec-844a-39f60c7f1523".parse().unwrap(),
+        key: "key_1".parse().unwrap(),
+        customer: None,
+        application: "my-app".parse().unwrap(),
+        version: "2.2.0".parse().unwrap(),
+        file: "file_1".parse().unwrap(),
+        file_name: object.file_name.clone(),
+        file_size: object.size,
+        carrier: Carrier::Key,
+        address: [203, 0, 113, 9].into(),
+        user_agent: None,
+        request_id: "req-1".to_owned(),
+        began_at: Timestamp::from_millis(MODIFIED),
+    }
+}
+
 /// Bytes on disk, as the control plane puts them there.
 struct Blob {
     root: TempDir,
     object: Object,
+    notebook: Arc<Notebook>,
 }
 
 impl Blob {
@@ -72,7 +111,7 @@ impl Blob {
         let path = root.path().join(object.digest.blob_path());
         std::fs::create_dir(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
-        Self { root, object }
+        Self { root, object, notebook: Arc::default() }
     }
 
     fn cut_to(&self, size: u64) {
@@ -85,9 +124,13 @@ impl Blob {
         origin.open(&self.object.digest, self.object.size).await.unwrap().unwrap()
     }
 
+    fn slip(&self) -> Slip {
+        Slip::new(errand(&self.object), self.notebook.clone())
+    }
+
     async fn get(&self, headers: &HeaderMap) -> Response<Body> {
         match plan(&Method::GET, headers, &self.object) {
-            Plan::Send(transfer) => transfer.into_response(&self.open().await),
+            Plan::Send(transfer) => transfer.into_response(&self.open().await, self.slip()),
             Plan::Head(head) => head.into_response(),
             Plan::Refuse(problem, _) => panic!("{problem:?}"),
         }

@@ -1,10 +1,12 @@
 //! Rights that keys lend: signed URLs and share links, made and followed.
 
 use common::problem::render_success;
+use common::wire::v1::event::Carrier;
 use http::Response;
 use hyper::body::Incoming;
 
 use super::Answer;
+use super::delivery::Delivery;
 use crate::app::Edge;
 use crate::catalog::issue::{Issuer, Order, lend_on};
 use crate::catalog::link::Link;
@@ -14,6 +16,7 @@ use crate::deliver::body::Body;
 use crate::deliver::plain::{elsewhere, json, keep_to_who_has_the_link};
 use crate::error::{Caller, Failure};
 use crate::gate::{Gate, Permit};
+use crate::report::Account;
 use crate::request::{Ask, read_fields};
 
 impl Edge {
@@ -45,35 +48,61 @@ impl Edge {
     /// The bytes behind a signed URL, as its key would get them now.
     pub(super) async fn download_linked(&self, ask: &Ask, caller: &Caller) -> Answer {
         let link = Link::open(ask.params.get(0), &self.link_keys, ask.arrival.at)?;
-        let answer = match self.select_lent(&link, link.is_shared, ask) {
-            Ok(selected) => self.deliver(ask, &selected.object).await,
-            Err(failure) => Err(failure),
+        let (admitted, account) = self.admit_lent(&link, link.is_shared, ask);
+        let serving = async {
+            let permit = &admitted?;
+            let selected = &self.select_lent(permit, &link)?;
+            let carrier = if link.is_shared { Carrier::Share } else { Carrier::Link };
+            self.deliver(ask, caller, &Delivery { permit, selected, carrier }).await
         };
+        let answer = self.count(account, ask, serving).await;
         if link.is_shared { Ok(private(answer, ask, caller)) } else { answer }
     }
 
     /// What a share link leads to, as its creator would get it now, wherever it is followed.
     pub(super) async fn download_shared(&self, ask: &Ask, caller: &Caller) -> Answer {
-        Ok(private(self.follow_share(ask).await, ask, caller))
+        Ok(private(self.follow_share(ask, caller).await, ask, caller))
     }
 
-    async fn follow_share(&self, ask: &Ask) -> Answer {
+    async fn follow_share(&self, ask: &Ask, caller: &Caller) -> Answer {
         let share = Link::open(ask.params.get(0), &self.share_keys, ask.arrival.at)?;
-        let selected = self.select_lent(&share, true, ask)?;
-        match self.share_links {
-            ShareLinks::Stream => self.deliver(ask, &selected.object).await,
-            ShareLinks::Redirect => {
-                let base = self.forwarder.base_of(ask);
-                let file_name = &selected.object.file_name;
-                Ok(elsewhere(&lend_on(&share, ask.arrival.at, file_name, &self.issuer(&base))?.url))
+        let (admitted, account) = self.admit_lent(&share, true, ask);
+        let serving = async {
+            let permit = &admitted?;
+            let selected = &self.select_lent(permit, &share)?;
+            match self.share_links {
+                ShareLinks::Stream => {
+                    self.deliver(ask, caller, &Delivery { permit, selected, carrier: Carrier::Share }).await
+                }
+                ShareLinks::Redirect => {
+                    let base = self.forwarder.base_of(ask);
+                    let file_name = &selected.object.file_name;
+                    Ok(elsewhere(&lend_on(&share, ask.arrival.at, file_name, &self.issuer(&base))?.url))
+                }
             }
-        }
+        };
+        self.count(account, ask, serving).await
     }
 
-    fn select_lent(&self, link: &Link, from_anywhere: bool, ask: &Ask) -> Result<Selected, Failure> {
+    /// The key that lent it, as it is admitted now, and the account that this goes on.
+    fn admit_lent(
+        &self,
+        link: &Link,
+        from_anywhere: bool,
+        ask: &Ask,
+    ) -> (Result<Permit, Failure>, Option<Account>) {
         let admit = if from_anywhere { Gate::admit_share } else { Gate::admit_link };
-        let permit = admit(&self.gate, &link.holder, ask)?;
-        self.catalog.select(&permit, &Wanted::of_link(link), link.channel.as_deref())
+        let admitted = admit(&self.gate, &link.holder, ask);
+        let key = match &admitted {
+            Ok(permit) => Some(permit.entry()),
+            Err(turned) => turned.key.as_ref(),
+        };
+        let account = key.map(|key| Account::new(key, Some(link.application.clone())));
+        (admitted.map_err(|turned| turned.failure), account)
+    }
+
+    fn select_lent(&self, permit: &Permit, link: &Link) -> Result<Selected, Failure> {
+        self.catalog.select(permit, &Wanted::of_link(link), link.channel.as_deref())
     }
 }
 

@@ -37,6 +37,11 @@ impl Permit {
         &self.entry.policy
     }
 
+    /// The key with what it is joined with.
+    pub fn entry(&self) -> &Arc<KeyEntry> {
+        &self.entry
+    }
+
     /// What links are lent by.
     pub fn holder(&self) -> Holder {
         self.entry.holder()

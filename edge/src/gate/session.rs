@@ -6,8 +6,8 @@ use common::key::Owner;
 use common::policy::Denied;
 use common::session::Claims;
 
-use super::Gate;
-use crate::error::{Failure, Refusal};
+use super::{Gate, Turned};
+use crate::error::Refusal;
 use crate::keyring::KeyEntry;
 use crate::request::Arrival;
 
@@ -17,14 +17,16 @@ impl Gate {
         &self,
         token: &str,
         arrival: Arrival,
-    ) -> Result<Arc<KeyEntry>, Failure> {
+    ) -> Result<Arc<KeyEntry>, Turned> {
         let claims = Claims::open(token, &self.sessions, arrival.at).map_err(Refusal::Denied)?;
         if self.replica.is_revoked(&claims.id)? {
             return Err(Refusal::Denied(Denied::SessionRevoked).into());
         }
         // None too when another secret took the place of that one.
         let entry = self.keyring.find_held(&claims.holder)?.ok_or(Refusal::Denied(Denied::Unknown))?;
-        self.judge(&entry, Owner::Tenant(entry.policy.tenant), arrival)?;
-        Ok(entry)
+        match self.judge(&entry, Owner::Tenant(entry.policy.tenant), arrival) {
+            Ok(()) => Ok(entry),
+            Err(refusal) => Err(Turned::of(refusal, &entry)),
+        }
     }
 }

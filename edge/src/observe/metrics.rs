@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::ReportMetrics;
 use crate::replica::Replica;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -48,6 +49,7 @@ pub struct Metrics {
     bytes: Counter,
     sequence: Gauge,
     age: Gauge<f64, AtomicU64>,
+    reports: ReportMetrics,
 }
 
 impl Metrics {
@@ -61,6 +63,7 @@ impl Metrics {
             bytes: Counter::default(),
             sequence: Gauge::default(),
             age: Gauge::default(),
+            reports: ReportMetrics::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("tidegate_edge_responses", "Answers by class of status", metrics.responses.clone());
@@ -76,7 +79,13 @@ impl Metrics {
             "Since the newest head was signed",
             metrics.age.clone(),
         );
+        metrics.reports.register(registry);
         metrics
+    }
+
+    /// The counters of transfers and reports.
+    pub fn reports(&self) -> ReportMetrics {
+        self.reports.clone()
     }
 
     /// Counts one answer.

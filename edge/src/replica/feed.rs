@@ -254,7 +254,7 @@ impl Follower {
 
 /// Between half of `pause` and all of it, so that a fleet does not come back in step. `seed` differs from edge to edge
 /// and from time to time; it need not be random.
-fn jittered(pause: Duration, seed: u64) -> Duration {
+pub(crate) fn jittered(pause: Duration, seed: u64) -> Duration {
     let spread = u64::from(std::process::id()).wrapping_add(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54;
     pause / 2 + pause.mul_f64(f64::from(u32::try_from(spread).unwrap_or(0)) / 2048.0)
 }

@@ -1,6 +1,7 @@
 //! The queue of reports, in memory.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,10 +13,18 @@ use crate::bus::{BusError, Inbox, Mark, Reports};
 /// More than this and the oldest go: the desk of this very process has stopped reading.
 const MOST: usize = 100_000;
 
-#[derive(Default)]
 pub(super) struct Queue {
     entries: VecDeque<(u64, Bytes)>,
     next: u64,
+    /// Tells marks of this queue from those of one that an earlier process had.
+    incarnation: u64,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        let incarnation = RandomState::new().hash_one("reports");
+        Self { entries: VecDeque::new(), next: 0, incarnation }
+    }
 }
 
 impl Queue {
@@ -28,15 +37,20 @@ impl Queue {
     }
 
     fn after(&self, mark: &Mark, most: usize) -> Vec<(Mark, Bytes)> {
-        let after = place(mark);
+        let after = self.place(mark);
         let later = self.entries.iter().filter(|(number, _)| *number > after);
-        later.take(most).map(|(number, sealed)| (Mark(number.to_string()), sealed.clone())).collect()
+        later.take(most).map(|(number, sealed)| (self.mark(*number), sealed.clone())).collect()
     }
-}
 
-/// A mark of an earlier process is before everything: this queue began with the process.
-fn place(mark: &Mark) -> u64 {
-    mark.0.parse().unwrap_or(0)
+    fn mark(&self, number: u64) -> Mark {
+        Mark(format!("{:016x}:{number}", self.incarnation))
+    }
+
+    /// A mark of an earlier process is before everything: this queue began with the process.
+    fn place(&self, mark: &Mark) -> u64 {
+        let ours = mark.0.split_once(':').filter(|(of, _)| *of == format!("{:016x}", self.incarnation));
+        ours.and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
+    }
 }
 
 #[async_trait]
@@ -67,8 +81,9 @@ impl Inbox for LocalBus {
     }
 
     async fn forget(&self, mark: &Mark) -> Result<(), BusError> {
-        let up_to = place(mark);
-        self.state().reports.entries.retain(|(number, _)| *number > up_to);
+        let mut state = self.state();
+        let up_to = state.reports.place(mark);
+        state.reports.entries.retain(|(number, _)| *number > up_to);
         Ok(())
     }
 }
@@ -88,5 +103,16 @@ mod tests {
         bus.forget(&two[1].0).await.unwrap();
         let rest = bus.receive(&Mark::default(), 9, Duration::ZERO).await.unwrap();
         assert_eq!(rest.iter().map(|(_, bytes)| &bytes[..]).collect::<Vec<_>>(), [b"c"]);
+    }
+
+    #[tokio::test]
+    async fn a_mark_of_an_earlier_process_skips_nothing() {
+        let earlier = LocalBus::new();
+        earlier.send(Bytes::from("old")).await.unwrap();
+        let mark = earlier.receive(&Mark::default(), 1, Duration::ZERO).await.unwrap().remove(0).0;
+        let bus = LocalBus::new();
+        bus.send(Bytes::from("new")).await.unwrap();
+        bus.forget(&mark).await.unwrap();
+        assert_eq!(bus.receive(&mark, 1, Duration::ZERO).await.unwrap()[0].1, "new");
     }
 }

@@ -1,27 +1,68 @@
 //! The queue of reports: a stream that edges append to and the desk reads by itself.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use redis::RedisError;
-use redis::streams::{StreamId, StreamReadReply};
+use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
+use redis::{AsyncCommands as _, RedisError};
 
 use super::{FIELD, PATIENCE, RedisBus, away};
 use crate::bus::{BusError, Inbox, Mark, Reports};
-use crate::wire::Unreadable;
 use crate::wire::address::REPORTS;
 
 /// When no desk reads for long, the oldest go rather than Redis's memory.
 const MOST: u64 = 1_000_000;
 
-/// The place before the first entry.
-const BEGINNING: &str = "0-0";
+/// The id of an entry: Redis's clock when it came, and a count within the millisecond. The default is before the first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Place {
+    time: u64,
+    count: u64,
+}
 
-fn place(mark: &Mark) -> &str {
-    let parts = mark.0.split_once('-');
-    let is_place = parts.is_some_and(|(a, b)| a.parse::<u64>().is_ok() && b.parse::<u64>().is_ok());
-    if is_place { &mark.0 } else { BEGINNING }
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.time, self.count)
+    }
+}
+
+fn parse(id: &str) -> Option<Place> {
+    let (time, count) = id.split_once('-')?;
+    Some(Place { time: time.parse().ok()?, count: count.parse().ok()? })
+}
+
+/// A mark of another carrier is before everything.
+fn place(mark: &Mark) -> Place {
+    parse(&mark.0).unwrap_or_default()
+}
+
+impl RedisBus {
+    async fn read(&self, after: Place, most: usize, wait: Duration) -> Result<Vec<(Mark, Bytes)>, BusError> {
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(most);
+        if !wait.is_zero() {
+            command.arg("BLOCK").arg(wait.as_millis().max(1).to_string());
+        }
+        command.arg("STREAMS").arg(REPORTS).arg(after.to_string());
+        let reply: Option<StreamReadReply> = self
+            .reading
+            .call_within(wait + PATIENCE, async |mut c| command.query_async(&mut c).await)
+            .await?
+            .map_err(|e| away(&e))?;
+        let entries = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|stream| stream.ids);
+        entries.map(entry).collect()
+    }
+
+    /// Whether all that lies there comes before `mark`: a Redis that lost what it had gave its ids anew, by a clock that
+    /// is behind. Whoever waited for what comes after the mark would wait until that clock has caught up.
+    async fn begins_anew(&self, mark: Place) -> Result<bool, BusError> {
+        let last: Result<StreamRangeReply, RedisError> =
+            self.commands.call(async |mut c| c.xrevrange_count(REPORTS, "+", "-", 1).await).await?;
+        let last = last.map_err(|e| away(&e))?;
+        Ok(last.ids.first().and_then(|last| parse(&last.id)).is_some_and(|last| last < mark))
+    }
 }
 
 fn entry(id: StreamId) -> Result<(Mark, Bytes), BusError> {
@@ -51,29 +92,19 @@ impl Inbox for RedisBus {
         most: usize,
         wait: Duration,
     ) -> Result<Vec<(Mark, Bytes)>, BusError> {
-        let mut command = redis::cmd("XREAD");
-        command.arg("COUNT").arg(most);
-        if !wait.is_zero() {
-            command.arg("BLOCK").arg(wait.as_millis().max(1).to_string());
+        let mark = place(mark);
+        let read = self.read(mark, most, wait).await?;
+        if read.is_empty() && self.begins_anew(mark).await? {
+            return self.read(Place::default(), most, Duration::ZERO).await;
         }
-        command.arg("STREAMS").arg(REPORTS).arg(place(mark));
-        let reply: Option<StreamReadReply> = self
-            .reading
-            .call_within(wait + PATIENCE, async |mut c| command.query_async(&mut c).await)
-            .await?
-            .map_err(|e| away(&e))?;
-        let entries = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|stream| stream.ids);
-        entries.map(entry).collect()
+        Ok(read)
     }
 
     async fn forget(&self, mark: &Mark) -> Result<(), BusError> {
-        // MINID keeps what it names: the last one that was counted stays, and is known to be counted.
-        let place = place(mark);
-        if place == BEGINNING {
-            return Err(Unreadable::new("mark").into());
-        }
+        // MINID keeps what it names.
+        let Place { time, count } = place(mark);
         let mut command = redis::cmd("XTRIM");
-        command.arg(REPORTS).arg("MINID").arg(place);
+        command.arg(REPORTS).arg("MINID").arg(Place { time, count: count.saturating_add(1) }.to_string());
         let trimmed: Result<u64, RedisError> =
             self.commands.call(async |mut c| command.query_async(&mut c).await).await?;
         trimmed.map(drop).map_err(|e| away(&e))

@@ -15,7 +15,7 @@ async fn exchange(blob: &Blob, method: Method, line: &str, cut_to: Option<u64>) 
     let (mut client, server) = tokio::io::duplex(64 * 1024);
     let service = service_fn(async |request: http::Request<hyper::body::Incoming>| {
         let response = match plan(request.method(), request.headers(), &blob.object) {
-            Plan::Send(transfer) => transfer.into_response(&blob.open().await),
+            Plan::Send(transfer) => transfer.into_response(&blob.open().await, blob.slip()),
             Plan::Head(head) => head.into_response(),
             Plan::Refuse(problem, _) => panic!("{problem:?}"),
         };

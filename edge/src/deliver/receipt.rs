@@ -1,0 +1,75 @@
+//! How an answer with bytes of a file ended: what of it was handed over to the connection, told exactly once, whether
+//! it came to its end, the client left or the server stopped.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use common::id::{ApplicationId, CustomerId, FileId, KeyId, TenantId, VersionName};
+use common::time::Timestamp;
+use common::wire::v1::event::Carrier;
+
+/// What an answer was for: known before its first byte, told after its last.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Errand {
+    pub tenant: TenantId,
+    /// The key that asked, or that lent the link.
+    pub key: KeyId,
+    pub customer: Option<CustomerId>,
+    pub application: ApplicationId,
+    pub version: VersionName,
+    pub file: FileId,
+    pub file_name: String,
+    /// Bytes of the whole file.
+    pub file_size: u64,
+    pub carrier: Carrier,
+    pub address: IpAddr,
+    pub user_agent: Option<String>,
+    pub request_id: String,
+    pub began_at: Timestamp,
+}
+
+/// An errand that ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    pub errand: Errand,
+    /// First byte, and the one after the last, of each piece of the file that was handed over.
+    pub sent: Vec<(u64, u64)>,
+    /// All that the answer promised was handed over.
+    pub completed: bool,
+}
+
+/// Who is told.
+pub trait Witness: Send + Sync + 'static {
+    /// So many bytes of a file were handed over, by an answer that goes on.
+    fn handed_over(&self, bytes: u64);
+
+    /// An answer ended. Called where a body is dropped: it must neither block nor panic.
+    fn ended(&self, receipt: Receipt);
+}
+
+/// What a body writes down while it is sent.
+pub struct Slip {
+    errand: Errand,
+    sent: Vec<(u64, u64)>,
+    witness: Arc<dyn Witness>,
+}
+
+impl Slip {
+    pub fn new(errand: Errand, witness: Arc<dyn Witness>) -> Self {
+        Self { errand, sent: Vec::new(), witness }
+    }
+
+    /// Bytes of the file from `from` up to `to` were handed over.
+    pub(super) fn note(&mut self, from: u64, to: u64) {
+        match self.sent.last_mut() {
+            Some((_, end)) if *end == from => *end = to,
+            _ => self.sent.push((from, to)),
+        }
+        self.witness.handed_over(to.saturating_sub(from));
+    }
+
+    pub(super) fn end(self, completed: bool) {
+        let Self { errand, sent, witness } = self;
+        witness.ended(Receipt { errand, sent, completed });
+    }
+}
