@@ -27,9 +27,10 @@ pub struct Material {
     /// Written at will.
     victim: Stock,
     admin_key: String,
-    /// What stands in the path of a large upload that waits for two bytes, and of a signed URL.
+    /// What stands in the path of a large upload that waits for two bytes, of a signed URL, and of a share link.
     ticket: String,
     link: String,
+    share: String,
 }
 
 impl Material {
@@ -47,8 +48,11 @@ impl Material {
         let ask = format!("/v1/downloads/url?applicationId={}&version=latest", stock.application);
         let url = fleet.client(0, &stock.key.text).get(&ask).await.expect(200).text("/url");
         let link = url.rsplit('/').nth(1).unwrap().to_owned();
+        let order = json!({ "applicationId": stock.application, "version": stock.version });
+        let shared = fleet.client(0, &stock.key.text).post("/v1/downloads/share", &order).await.expect(200);
+        let share = shared.text("/token");
         let admin_key = admin.create_admin_key(json!({})).await.text;
-        Self { addresses, stock, victim, admin_key, ticket, link }
+        Self { addresses, stock, victim, admin_key, ticket, link, share }
     }
 }
 
@@ -220,6 +224,7 @@ fn value(name: &str, route: &Route, material: &Material, rng: &mut StdRng) -> St
         "keyId" => from.key.id.clone(),
         "ticket" => material.ticket.clone(),
         "link" => material.link.clone(),
+        "token" => material.share.clone(),
         _ => format!("{}.{}", hexed(rng), hexed(rng)),
     }
 }
@@ -233,6 +238,8 @@ fn query(material: &Material, rng: &mut StdRng) -> String {
     let pairs = [
         format!("applicationId={}&version={}", stock.application, stock.version),
         format!("applicationId={}&version=latest&fileId={}", stock.application, stock.file_id),
+        "current=1.0.0+x&os=linux&arch=x86_64".to_owned(),
+        "current=latest&os=plan9&channel=%f0".to_owned(),
         "limit=1&page=2".to_owned(),
         "limit=99999999999999999999".to_owned(),
         "pageSize=-1&sortBy=name&sortOrder=desc".to_owned(),
@@ -338,6 +345,7 @@ fn content(material: &Material, rng: &mut StdRng) -> Vec<u8> {
             victim.application,
             rng.next_u32()
         ),
+        format!("{{\"applicationId\":\"{}\",\"version\":\"latest\",\"expiresMinutes\":5}}", material.stock.application),
         format!("{{\"uploadId\":\"{}\",\"checksum\":\"00\"}}", hexed(rng)),
         format!("{}1{}", "[".repeat(3_000), "]".repeat(3_000)),
         "--b\r\nContent-Disposition: form-data; name=\"applicationId\"\r\n\r\nfuzz-victim\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"../x\"\r\n\r\nabc\r\n--b--\r\n".to_owned(),
