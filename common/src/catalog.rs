@@ -1,5 +1,7 @@
 //! What a vendor offers: applications, versions, files, and the rules that order and hide them.
 
+pub mod question;
+
 use std::cmp::Ordering;
 use std::str::FromStr;
 

@@ -71,9 +71,12 @@ impl Fields {
         Self { sent, from_texts: true, faults: Vec::new() }
     }
 
-    /// Notes what is wrong with a field.
+    /// Notes what is wrong with a field; once, however often it is read.
     pub fn fault(&mut self, field: &'static str, says: impl Into<String>) {
-        self.faults.push(FieldFault { field, says: says.into() });
+        let fault = FieldFault { field, says: says.into() };
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
     }
 
     /// A text, as it is.
@@ -157,6 +160,12 @@ impl Fields {
             (value, None) => parse(value, self.from_texts),
         };
         outcome.map_err(|says| self.fault(name, says)).ok().map(Some)
+    }
+
+    /// True as long as nothing that was read was wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.faults.is_empty()
     }
 
     /// Everything that was wrong.

@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod cors;
 pub mod credential;
+pub mod cursor;
 pub mod digest;
 pub mod fields;
 pub mod id;
@@ -15,6 +16,7 @@ pub mod limit;
 pub mod mac;
 pub mod network;
 pub mod openapi;
+pub mod page;
 pub mod policy;
 pub mod problem;
 pub mod proof;

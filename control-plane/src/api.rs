@@ -18,6 +18,7 @@ mod lent;
 mod page;
 mod sessions;
 mod throttle;
+mod tiers;
 mod versions;
 
 #[cfg(test)]
@@ -89,7 +90,9 @@ fn handler_of(route: RouteId) -> Handler {
         RouteId::ListApplications => keyed(applications::list),
         RouteId::ReadApplication => keyed(applications::read),
         RouteId::CreateApplication => keyed(applications::create),
+        RouteId::ChangeApplication => keyed(applications::edit::change),
         RouteId::DeleteApplication => keyed(applications::delete),
+        RouteId::RestoreApplication => keyed(applications::edit::restore),
         RouteId::AssignCustomers => keyed(applications::assign),
         RouteId::ChangeVersion => keyed(versions::change),
         RouteId::YankVersion => keyed(versions::yank),
@@ -116,6 +119,9 @@ fn handler_of(route: RouteId) -> Handler {
         RouteId::Logout | RouteId::LogoutV1 => keyed(sessions::logout),
         RouteId::ListSessions => keyed(sessions::list),
         RouteId::RevokeSession => keyed(sessions::revoke),
+        RouteId::ListTiers => keyed(tiers::list),
+        RouteId::ReadTier => keyed(tiers::read),
+        RouteId::PutTier => keyed(tiers::put),
         RouteId::ListVersions
         | RouteId::ListFiles
         | RouteId::DownloadFile
@@ -127,15 +133,10 @@ fn handler_of(route: RouteId) -> Handler {
         | RouteId::DownloadSharedLong
         | RouteId::CheckUpdate
         | RouteId::ReadStats
-        | RouteId::ChangeApplication
-        | RouteId::RestoreApplication
         | RouteId::ReadUploadOffset
         | RouteId::ResumeUpload
         | RouteId::AbandonUpload
         | RouteId::ReadKeyUsage
-        | RouteId::ListTiers
-        | RouteId::ReadTier
-        | RouteId::PutTier
         | RouteId::ListActivity
         | RouteId::ListAudit
         | RouteId::ListBackups
@@ -275,6 +276,7 @@ fn call_of(
     // A path whose parameters are not UTF-8 names nothing.
     let params = params.ok_or_else(refusals::route_not_found)?;
     Ok(Call {
+        path: parts.uri.path().to_owned(),
         params: params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         query: parts.uri.query().map(str::to_owned),
         headers: parts.headers,

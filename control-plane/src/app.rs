@@ -119,6 +119,7 @@ pub async fn start(
         tickets: MacKeys::derive(&keys.edge_secrets, Purpose::Upload),
         sessions: MacKeys::derive(&keys.edge_secrets, Purpose::Session),
         failures: Failures::default(),
+        cursors: MacKeys::derive(&keys.edge_secrets, Purpose::Cursor),
         public_url: config.public_url.clone(),
         draft_by_default: config.draft_by_default,
         announcer: publisher.announcer(),

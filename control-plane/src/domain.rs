@@ -14,6 +14,7 @@ pub mod session;
 pub mod tenant;
 #[cfg(test)]
 mod tests;
+pub mod tier;
 pub mod upload;
 pub mod version;
 
@@ -70,8 +71,7 @@ pub struct Context {
 
 /// The tenant's own spelling of a tier's name.
 fn known_tier(name: &TierName, tiers: &[Tier]) -> Result<TierName, Refusal> {
-    let named = tiers.iter().find(|tier| tier.name.as_str().eq_ignore_ascii_case(name.as_str()));
-    named.map(|tier| tier.name.clone()).ok_or_else(|| Refusal::UnknownTier {
+    tier::find(name, tiers).map(|tier| tier.name.clone()).ok_or_else(|| Refusal::UnknownTier {
         name: name.clone(),
         known: tiers.iter().map(|tier| tier.name.clone()).collect(),
     })

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 pub use answers::Answers;
 use async_trait::async_trait;
+use common::cursor::Place;
 use common::digest::Digest;
 use common::id::{ApplicationId, CustomerId, KeyId, TenantId, UploadId, VersionName};
 use common::tier::Tier;
@@ -143,10 +144,11 @@ pub trait Applications {
         tenant: TenantId,
         id: &ApplicationId,
     ) -> Result<Vec<CustomerName>, StoreFault>;
-    /// Whom each application is assigned to.
+    /// Whom each of these applications is assigned to.
     async fn assignments(
         &mut self,
         tenant: TenantId,
+        ids: &[ApplicationId],
     ) -> Result<BTreeMap<ApplicationId, Vec<CustomerName>>, StoreFault>;
 }
 
@@ -157,6 +159,13 @@ pub trait Customers {
     async fn customer(&mut self, tenant: TenantId, id: &CustomerId) -> Result<Option<Customer>, StoreFault>;
     /// By name, whatever its case.
     async fn customers(&mut self, tenant: TenantId, slice: Slice) -> Result<Listed<Customer>, StoreFault>;
+    /// The same list behind a place of [`Customer::place`], at most `most`.
+    async fn customers_after(
+        &mut self,
+        tenant: TenantId,
+        after: &Place,
+        most: u64,
+    ) -> Result<Listed<Customer>, StoreFault>;
     /// Those of `ids` that do not exist.
     async fn missing_customers(
         &mut self,
@@ -176,6 +185,14 @@ pub trait Keys {
         tenant: TenantId,
         customer: Option<&CustomerId>,
         slice: Slice,
+    ) -> Result<Listed<Key>, StoreFault>;
+    /// The same list behind a place of [`Key::place`], at most `most`.
+    async fn keys_after(
+        &mut self,
+        tenant: TenantId,
+        customer: Option<&CustomerId>,
+        after: &Place,
+        most: u64,
     ) -> Result<Listed<Key>, StoreFault>;
     /// Whose secret has that digest: the key's, or the one before it, whether its time is over or not.
     async fn identify(&mut self, digest: &Digest) -> Result<Option<Identity>, StoreFault>;
@@ -199,8 +216,9 @@ pub trait Versions {
         tenant: TenantId,
         application: &ApplicationId,
     ) -> Result<Vec<Version>, StoreFault>;
-    /// All versions of a tenant WITHOUT their files, for the latest of each application.
-    async fn outlines(&mut self, tenant: TenantId) -> Result<Vec<Version>, StoreFault>;
+    /// All versions of these applications WITHOUT their files, for the latest of each.
+    async fn outlines(&mut self, tenant: TenantId, ids: &[ApplicationId])
+    -> Result<Vec<Version>, StoreFault>;
 }
 
 /// Questions about uploads.

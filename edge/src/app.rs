@@ -152,7 +152,8 @@ pub async fn prepare(
 ) -> Result<Prepared, StartError> {
     let replica: SharedReplica = Arc::new(Replica::open(&config.cache).map_err(other)?);
     let keyring = Arc::new(Keyring::new(replica.clone(), config.hot_keys));
-    let catalog = Arc::new(Catalog::new(replica.clone(), config.hot_applications));
+    let cursors = MacKeys::derive(&config.edge_secrets, Purpose::Cursor);
+    let catalog = Arc::new(Catalog::new(replica.clone(), config.hot_applications, cursors));
     let tls = config.tls.as_ref().map(|(certificate, key)| tls::Acceptor::from_files(certificate, key));
     let listener = Listener {
         socket: bind(config.listen).await?,

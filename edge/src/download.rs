@@ -8,13 +8,17 @@ use std::panic::AssertUnwindSafe;
 
 use common::cors;
 use common::key::Kind;
+use common::page::next_link;
 use common::problem::Code;
 use futures_util::FutureExt as _;
+use http::HeaderValue;
+use http::header::LINK;
 use http::request::Parts;
 use http::{Method, Response};
 use hyper::body::Incoming;
 
 use crate::app::Edge;
+use crate::catalog::listing::Listed;
 use crate::catalog::selection::Wanted;
 use crate::deliver::body::Body;
 use crate::deliver::plain::{json, text};
@@ -98,10 +102,10 @@ impl Edge {
             Keyed::ListApplications | Keyed::ReadApplication if permit.key().kind == Kind::Admin => {
                 self.forwarder.forward(ask, body, caller).await
             }
-            Keyed::ListApplications => Ok(json(self.catalog.list_applications(permit, ask, id)?)),
+            Keyed::ListApplications => Ok(self.list(ask, self.catalog.list_applications(permit, ask, id)?)),
             Keyed::ReadApplication => Ok(json(self.catalog.read_application(permit, ask, id)?)),
-            Keyed::ListVersions => Ok(json(self.catalog.list_versions(permit, ask, id)?)),
-            Keyed::ListFiles => Ok(json(self.catalog.list_files(permit, ask, id)?)),
+            Keyed::ListVersions => Ok(self.list(ask, self.catalog.list_versions(permit, ask, id)?)),
+            Keyed::ListFiles => Ok(self.list(ask, self.catalog.list_files(permit, ask, id)?)),
             Keyed::Download => {
                 let selected = self.catalog.select(permit, &Wanted::parse(ask)?, ask.channel())?;
                 self.deliver(ask, &selected.object).await
@@ -122,5 +126,17 @@ impl Edge {
                 Ok(transfer.into_response(&file))
             }
         }
+    }
+
+    /// A page of a list, and in a header where the next one is.
+    fn list(&self, ask: &Ask, listed: Listed) -> Response<Body> {
+        let mut response = json(listed.json);
+        let (path, query) = (ask.target.path(), ask.target.query().unwrap_or_default());
+        let base = self.forwarder.base_of(ask);
+        let link = listed.next.and_then(|cursor| next_link(&base, path, query, &cursor));
+        if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
+            response.headers_mut().insert(LINK, link);
+        }
+        response
     }
 }

@@ -26,6 +26,8 @@ pub enum Refusal {
     BadParameter(&'static str, String),
     /// Everything that is wrong with the query.
     BadParameters(Vec<FieldFault>),
+    /// A cursor that is not of this list.
+    InvalidCursor,
     /// Everything that is wrong with the fields of the body.
     BadFields(Vec<FieldFault>),
     /// A body of another type than JSON.
@@ -131,6 +133,7 @@ impl Refusal {
             Self::BadParameters(faults) => {
                 Problem { reason: "invalid_parameter", ..refusals::invalid_fields(faults) }
             }
+            Self::InvalidCursor => refusals::invalid_cursor(),
             Self::BadFields(faults) => refusals::invalid_fields(faults),
             Self::NotJson => refusals::unsupported_media_type("Send application/json"),
             Self::JsonTooLarge(most) => {

@@ -4,15 +4,18 @@
     reason = "also outside of the test functions themselves this is how a test fails"
 )]
 
+mod applications;
 mod bindist_client;
 mod bus;
 mod contract;
 mod cors;
+mod customers;
 mod dev;
 mod download;
 mod idempotency;
 mod keys;
 mod large;
+mod listing;
 mod matrix;
 mod outage;
 mod random;
@@ -22,5 +25,7 @@ mod rotation;
 mod servers;
 mod sessions;
 mod share;
+mod tiers;
 mod updates;
 mod upload;
+mod versions;

@@ -69,6 +69,13 @@ pub fn method_not_allowed(methods: &[&str]) -> Problem {
     Problem::new(Code::MethodNotAllowed, "method_not_allowed", says)
 }
 
+/// The cursor is not one of ours, or of another list, tenant, filter or order.
+#[must_use]
+pub fn invalid_cursor() -> Problem {
+    let says = "This cursor was not given out by this list for this query: begin without a cursor";
+    Problem::new(Code::Validation, "invalid_cursor", says)
+}
+
 /// The application is not there, or not for this key to know of.
 #[must_use]
 pub fn application_not_found() -> Problem {

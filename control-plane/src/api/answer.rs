@@ -1,13 +1,16 @@
 //! A success before it is a response: data, pagination, and the place of the write in the history.
 
 use axum::response::Response;
+use common::page::{Turn, next_link};
 use common::problem::{Pagination, render_success};
 use common::proof::SEQUENCE_HEADER;
 use common::wire::Position;
 use http::HeaderValue;
+use http::header::LINK;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::api::call::Call;
 use crate::error::{Failure, Outcome, repeat, succeed};
 
 /// What a handler gives back.
@@ -19,6 +22,8 @@ pub(crate) struct Answer {
     outcome: Outcome,
     data: Box<RawValue>,
     pagination: Option<Pagination>,
+    /// Where the next page is: `Link` (RFC 8288).
+    next: Option<String>,
     position: Option<Position>,
     kept: Kept,
     /// Told as it is, without the envelope.
@@ -57,6 +62,14 @@ impl Answer {
         Self::done(data).map(|answer| Self { is_bare: true, ..answer })
     }
 
+    /// 200 with a page of a list that gives out cursors.
+    pub(crate) fn turned(data: &impl Serialize, turn: &Turn, call: &Call) -> Handled {
+        let query = call.query.as_deref().unwrap_or_default();
+        let cursor = turn.more.next_cursor.as_deref();
+        let next = cursor.and_then(|cursor| next_link(&call.base, &call.path, query, cursor));
+        Self::page(data, turn.pagination).map(|answer| Self { next, ..answer })
+    }
+
     /// The same, of a write that has this place in the history.
     pub(crate) fn at(self, position: Position) -> Self {
         Self { position: Some(position), ..self }
@@ -64,7 +77,15 @@ impl Answer {
 
     fn new(outcome: Outcome, data: &impl Serialize) -> Handled {
         let data = serde_json::value::to_raw_value(data).map_err(|e| Failure::broken("api", e))?;
-        Ok(Self { outcome, data, pagination: None, position: None, kept: Kept::Not, is_bare: false })
+        Ok(Self {
+            outcome,
+            data,
+            pagination: None,
+            next: None,
+            position: None,
+            kept: Kept::Not,
+            is_bare: false,
+        })
     }
 
     /// An answer that was given before, with its status and body.
@@ -106,6 +127,9 @@ impl Answer {
             Kept::Before(status, body) => repeat(status, body, request_id),
             Kept::Now | Kept::Not => succeed(self.outcome, self.body(request_id)?, request_id),
         };
+        if let Some(next) = self.next.and_then(|link| HeaderValue::from_str(&link).ok()) {
+            response.headers_mut().insert(LINK, next);
+        }
         if let Some(position) = self.position.and_then(|p| HeaderValue::from_str(&p.to_string()).ok()) {
             response.headers_mut().insert(SEQUENCE_HEADER, position);
         }

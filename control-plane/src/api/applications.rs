@@ -1,9 +1,13 @@
 //! Applications as the vendor sees them: listed with their customers, created, hidden, assigned.
 
+pub(super) mod edit;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use common::catalog::question::Question;
 use common::catalog::{compare_versions, shows};
+use common::cursor::List;
 use common::id::{ApplicationId, CustomerId, VersionName};
 use common::scope::Scope;
 use common::time::Timestamp;
@@ -13,7 +17,6 @@ use crate::api::Desk;
 use crate::api::answer::{Answer, Handled};
 use crate::api::call::Call;
 use crate::api::caller::Caller;
-use crate::api::fields::Fields;
 use crate::api::page::{More, Page};
 use crate::domain::application::{self, Application, Assign, AssignFacts, Create};
 use crate::domain::version::Version;
@@ -75,25 +78,32 @@ struct ApplicationList<'a> {
     applications: Vec<ApplicationView<'a>>,
     is_admin: bool,
     is_financial_admin: bool,
-    pagination: More,
+    pagination: &'a More,
 }
 
 /// `GET /v1/applications`, for the vendor.
 pub(super) async fn list(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
     let mut fields = call.query_fields();
-    let (question, page) = (Question::read(&mut fields), Page::read(&mut fields)?);
-    let (question, page) = fields.settle(Ok((question, page)))?;
+    let question = Question::read(&mut fields);
+    let list = question.narrow(List::of("applications", caller.tenant()));
+    let page = Page::read_in(&mut fields, list, &desk.cursors)?;
+    let page = fields.settle(Ok(page))?;
     let mut truth = desk.store.read().await?;
     let mut found = truth.applications(caller.tenant()).await?;
-    found.retain(|application| caller.may_know(&application.facts.id) && question.matches(application));
-    question.sort(&mut found);
-    let assignments = truth.assignments(caller.tenant()).await?;
-    let outlines = truth.outlines(caller.tenant()).await?;
+    found.retain(|application| caller.may_know(&application.facts.id) && question.admits(&application.facts));
+    question.sort(&mut found, |application| &application.facts);
+    let (found, turn) = page.cut(
+        &found,
+        |application, after| question.is_past(&application.facts, after),
+        |application| question.place(&application.facts),
+    );
+    let ids: Vec<ApplicationId> = found.iter().map(|application| application.facts.id.clone()).collect();
+    let assignments = truth.assignments(caller.tenant(), &ids).await?;
+    let outlines = truth.outlines(caller.tenant(), &ids).await?;
     drop(truth);
     let latest = latest_of_each(&outlines);
-    let (found, pagination, pagination_in_data) = page.cut(found);
     let mut applications = Vec::with_capacity(found.len());
-    for application in &found {
+    for application in found {
         let id = &application.facts.id;
         let customers = assignments.get(id).map(Vec::as_slice).unwrap_or_default();
         applications.push(ApplicationView::of(application).with(latest.get(id).copied(), customers));
@@ -102,9 +112,9 @@ pub(super) async fn list(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled
         applications,
         is_admin: true,
         is_financial_admin: caller.has(Scope::AuditRead) && caller.has(Scope::BackupsWrite),
-        pagination: pagination_in_data,
+        pagination: &turn.more,
     };
-    Answer::page(&list, pagination)
+    Answer::turned(&list, &turn, &call)
 }
 
 /// The latest version of each application that everybody entitled to it sees.
@@ -129,82 +139,6 @@ pub(super) async fn read(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled
     let versions = truth.versions(caller.tenant(), &id).await?;
     let latest = latest_of_each(&versions);
     Answer::done(&ApplicationView::of(&application).with(latest.get(&id).copied(), &customers))
-}
-
-/// What a listing is asked to hold, and in which order.
-struct Question {
-    search: Option<String>,
-    tags: Vec<String>,
-    is_active: Option<bool>,
-    sort_by: SortBy,
-    descending: bool,
-}
-
-#[derive(Clone, Copy)]
-enum SortBy {
-    Name,
-    CreatedAt,
-    UpdatedAt,
-}
-
-impl Question {
-    fn read(fields: &mut Fields) -> Self {
-        let mut tags = fields.texts("tags").flatten().unwrap_or_default();
-        tags.extend(fields.texts("tag").flatten().unwrap_or_default());
-        let sort_by = match fields.text("sortBy").flatten().as_deref() {
-            None | Some("name") => SortBy::Name,
-            Some("createdAt") => SortBy::CreatedAt,
-            Some("updatedAt") => SortBy::UpdatedAt,
-            Some(_) => {
-                fields.fault("sortBy", "must be name, createdAt or updatedAt");
-                SortBy::Name
-            }
-        };
-        let descending =
-            match fields.text("sortOrder").flatten().map(|text| text.to_ascii_lowercase()).as_deref() {
-                None | Some("asc") => false,
-                Some("desc") => true,
-                Some(_) => {
-                    fields.fault("sortOrder", "must be asc or desc");
-                    false
-                }
-            };
-        Self {
-            search: fields.text("search").flatten().map(|text| text.trim().to_lowercase()),
-            tags,
-            is_active: fields.flag("isActive").flatten(),
-            sort_by,
-            descending,
-        }
-    }
-
-    fn matches(&self, application: &Application) -> bool {
-        let facts = &application.facts;
-        let found = |needle: &String| {
-            facts.name.to_lowercase().contains(needle) || facts.description.to_lowercase().contains(needle)
-        };
-        let tagged = |tag: &String| facts.tags.iter().any(|own| own.eq_ignore_ascii_case(tag));
-        self.search.as_ref().is_none_or(found)
-            && (self.tags.is_empty() || self.tags.iter().any(tagged))
-            && self.is_active.is_none_or(|asked| asked == facts.is_active)
-    }
-
-    fn sort(&self, applications: &mut [Application]) {
-        match self.sort_by {
-            SortBy::Name => {
-                applications.sort_by_cached_key(|a| (a.facts.name.to_lowercase(), a.facts.id.clone()))
-            }
-            SortBy::CreatedAt => {
-                applications.sort_by_cached_key(|a| (a.facts.created_at, a.facts.id.clone()))
-            }
-            SortBy::UpdatedAt => {
-                applications.sort_by_cached_key(|a| (a.facts.updated_at, a.facts.id.clone()))
-            }
-        }
-        if self.descending {
-            applications.reverse();
-        }
-    }
 }
 
 /// `POST /v1/management/applications`.

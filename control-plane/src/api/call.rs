@@ -23,6 +23,8 @@ pub(crate) const JSON_TIME: Duration = Duration::from_secs(60);
 
 /// A request that was admitted.
 pub(crate) struct Call {
+    /// The path, below the public URL's own.
+    pub(crate) path: String,
     /// The parameters of the path, decoded.
     pub(crate) params: HashMap<String, String>,
     /// The text behind `?`.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use common::cursor::List;
 use common::id::CustomerId;
 use common::time::Timestamp;
 use serde::Serialize;
@@ -57,19 +58,22 @@ impl<'a> CustomerView<'a> {
 #[derive(Serialize)]
 struct CustomerList<'a> {
     customers: Vec<CustomerView<'a>>,
-    pagination: More,
+    pagination: &'a More,
 }
 
 /// `GET /v1/management/customers`: all of them by name, unless a page is asked for.
 pub(super) async fn list(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
     let mut fields = call.query_fields();
-    let page = Page::read(&mut fields)?;
-    let page = fields.settle(Ok(page))?;
-    let page = page.or_whole();
-    let listed = desk.store.read().await?.customers(caller.tenant(), page.slice()).await?;
-    let (pagination, more) = page.told(listed.total);
-    let customers = listed.items.iter().map(CustomerView::of).collect();
-    Answer::page(&CustomerList { customers, pagination: more }, pagination)
+    let page = Page::read_in(&mut fields, List::of("customers", caller.tenant()), &desk.cursors)?;
+    let page = fields.settle(Ok(page))?.or_whole();
+    let mut truth = desk.store.read().await?;
+    let listed = match page.after() {
+        Some(after) => truth.customers_after(caller.tenant(), after, page.reach()).await?,
+        None => truth.customers(caller.tenant(), page.slice()).await?,
+    };
+    let (customers, turn) = page.turn(listed, Customer::place);
+    let customers = customers.iter().map(CustomerView::of).collect();
+    Answer::turned(&CustomerList { customers, pagination: &turn.more }, &turn, &call)
 }
 
 /// `GET /v1/management/customers/{customerId}`.

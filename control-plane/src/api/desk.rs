@@ -35,6 +35,8 @@ pub(crate) struct Desk {
     pub(crate) sessions: MacKeys,
     /// Failed logins.
     pub(crate) failures: Failures,
+    /// Seals and opens the cursors of lists.
+    pub(crate) cursors: MacKeys,
     /// What links start with, when it is configured.
     pub(crate) public_url: Option<String>,
     pub(crate) draft_by_default: bool,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use common::cursor::List;
 use common::id::{ApplicationId, CustomerId, KeyId};
 use common::key::{Kind, text_of};
 use common::time::Timestamp;
@@ -108,7 +109,7 @@ impl<'a> NewKeyView<'a> {
 #[serde(rename_all = "camelCase")]
 struct KeyList<'a> {
     api_keys: Vec<KeyView<'a>>,
-    pagination: More,
+    pagination: &'a More,
 }
 
 /// `GET /v1/management/apikeys`: the oldest first.
@@ -124,7 +125,8 @@ pub(super) async fn list_of_customer(desk: Arc<Desk>, caller: Caller, call: Call
 
 async fn page_of(desk: &Desk, caller: &Caller, customer: Option<CustomerId>, call: Call) -> Handled {
     let mut fields = call.query_fields();
-    let page = Page::read(&mut fields)?;
+    let list = List::of("keys", caller.tenant()).and(customer.as_ref().map_or("", CustomerId::as_str));
+    let page = Page::read_in(&mut fields, list, &desk.cursors)?;
     let page = fields.settle(Ok(page))?;
     let mut truth = desk.store.read().await?;
     if let Some(id) = &customer
@@ -132,10 +134,13 @@ async fn page_of(desk: &Desk, caller: &Caller, customer: Option<CustomerId>, cal
     {
         return Err(Refusal::UnknownCustomer(id.clone()).into());
     }
-    let listed = truth.keys(caller.tenant(), customer.as_ref(), page.slice()).await?;
-    let (pagination, more) = page.told(listed.total);
-    let api_keys = listed.items.iter().map(KeyView::of).collect();
-    Answer::page(&KeyList { api_keys, pagination: more }, pagination)
+    let listed = match page.after() {
+        Some(after) => truth.keys_after(caller.tenant(), customer.as_ref(), after, page.reach()).await?,
+        None => truth.keys(caller.tenant(), customer.as_ref(), page.slice()).await?,
+    };
+    let (keys, turn) = page.turn(listed, Key::place);
+    let api_keys = keys.iter().map(KeyView::of).collect();
+    Answer::turned(&KeyList { api_keys, pagination: &turn.more }, &turn, &call)
 }
 
 /// `GET /v1/management/apikeys/{keyId}`.

@@ -7,6 +7,7 @@ mod idempotency;
 mod keys;
 mod noise;
 mod sessions;
+mod tiers;
 mod uploads;
 mod versions;
 
@@ -105,6 +106,7 @@ impl House {
             metrics: Arc::new(Metrics::default()),
             forwarding: MacKeys::derive(&secrets, Purpose::Forwarding),
             tickets: MacKeys::derive(&secrets, Purpose::Upload),
+            cursors: MacKeys::derive(&secrets, Purpose::Cursor),
             sessions: MacKeys::derive(&secrets, Purpose::Session),
             failures: Failures::default(),
             public_url: None,

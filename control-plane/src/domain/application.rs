@@ -1,5 +1,7 @@
 //! Applications: what the vendor ships, and which customers it is assigned to.
 
+mod edit;
+
 use common::catalog;
 use common::id::{ApplicationId, CustomerId, TenantId};
 use common::time::Timestamp;
@@ -7,6 +9,8 @@ use common::wire::address::Address;
 
 use super::change::{Change, Decision, Facts, Noun, Row};
 use super::{Context, Faults, Refusal, field};
+
+pub use edit::{Edited, Patch, PatchFields, patch, restore};
 
 /// An application, deleted ones too: their ids are not given again.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -161,14 +165,7 @@ pub fn delete(
     after.deleted_at = Some(context.now);
     after.facts.updated_at = context.now;
     let mut change = Change::default();
-    change.audit(
-        context,
-        "application.delete",
-        after.address().to_string(),
-        (before.describe(), after.describe()),
-    );
-    change.announce(after.address(), true);
-    change.update(Noun::Application(after.clone()));
+    edit::update(&mut change, "application.delete", (&before, &after), true, context);
     Ok(Decision { change, outcome: after })
 }
 
@@ -239,21 +236,33 @@ pub fn assign(
     if !facts.unknown.is_empty() {
         return Err(Refusal::UnknownCustomers(facts.unknown));
     }
-    let before = facts.assigned;
-    let added: Vec<CustomerId> = command.add.into_iter().filter(|id| !before.contains(id)).collect();
-    let removed: Vec<CustomerId> = command.remove.into_iter().filter(|id| before.contains(id)).collect();
+    let mut change = Change::default();
+    let lists = (command.add, command.remove);
+    let outcome = reassign(&mut change, &application, facts.assigned, lists, context);
+    Ok(Decision { change, outcome })
+}
+
+/// Assigns an application to some and takes it from others, leaving alone what is as it should be.
+fn reassign(
+    change: &mut Change,
+    application: &Application,
+    before: Vec<CustomerId>,
+    (add, remove): (Vec<CustomerId>, Vec<CustomerId>),
+    context: &Context,
+) -> Assignment {
+    let added: Vec<CustomerId> = add.into_iter().filter(|id| !before.contains(id)).collect();
+    let removed: Vec<CustomerId> = remove.into_iter().filter(|id| before.contains(id)).collect();
     let kept = before.iter().filter(|id| !removed.contains(id));
     let mut customers: Vec<CustomerId> = kept.chain(&added).cloned().collect();
     customers.sort();
-    let mut change = Change::default();
     if !(added.is_empty() && removed.is_empty()) {
         let sides = (vec![("customerIds", texts(&before))], vec![("customerIds", texts(&customers))]);
         change.audit(context, "application.assign", application.address().to_string(), sides);
-        assign_to(&mut change, &application, added.clone());
+        assign_to(change, application, added.clone());
         for customer in &removed {
             change.announce(Address::Customer(application.tenant, customer.clone()), false);
             change.rows.push(Row::Revoke(application.tenant, customer.clone(), application.facts.id.clone()));
         }
     }
-    Ok(Decision { change, outcome: Assignment { customers, added, removed } })
+    Assignment { customers, added, removed }
 }

@@ -1,5 +1,6 @@
 //! Customers: who the vendor's keys are for, what plan they are on, what is assigned to them.
 
+use common::cursor::Place;
 use common::id::{CustomerId, TenantId};
 use common::policy::CustomerPolicy;
 use common::tier::{Tier, TierName};
@@ -41,6 +42,18 @@ impl Customer {
     #[must_use]
     pub fn address(&self) -> Address {
         Address::Customer(self.tenant, self.policy.id.clone())
+    }
+
+    /// What lists of customers are sorted by, text that sorts the same: the name, whatever its case.
+    #[must_use]
+    pub fn name_key(&self) -> String {
+        self.name.to_lowercase()
+    }
+
+    /// Where it stands in a list by name.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { key: self.name_key(), id: self.policy.id.to_string() }
     }
 
     pub(super) fn describe(&self) -> Facts {

@@ -4,6 +4,7 @@ mod for_customer;
 mod options;
 mod rotation;
 
+use common::cursor::Place;
 use common::digest::Digest;
 use common::id::{ApplicationId, CustomerId, KeyId};
 use common::key::{Digests, Kind, digest_of, generate};
@@ -55,6 +56,12 @@ impl Key {
         self.deleted_at.is_none()
             && self.policy.is_enabled
             && self.policy.expires_at.is_none_or(|end| end > now)
+    }
+
+    /// Where it stands in a list by age.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { key: self.created_at.millis().to_string(), id: self.policy.id.to_string() }
     }
 
     fn describe(&self) -> Facts {

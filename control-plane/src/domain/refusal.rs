@@ -52,6 +52,15 @@ pub enum Refusal {
         /// Those that there are.
         known: Vec<TierName>,
     },
+    /// No such tier, where one is asked for by its name.
+    #[error("Tier '{0}' does not exist")]
+    NoSuchTier(TierName),
+    /// A tenant has as many tiers as it can have.
+    #[error("There are {most} tiers, the most that there can be: change one of them")]
+    TooManyTiers {
+        /// The limit.
+        most: usize,
+    },
     /// No such key.
     #[error("API key '{0}' does not exist")]
     UnknownKey(KeyId),

@@ -3,6 +3,7 @@
 mod catalog;
 mod keys;
 mod sessions;
+mod tiers;
 
 use common::id::{CustomerId, KeyId};
 use common::scope::Scopes;

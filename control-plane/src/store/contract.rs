@@ -1,6 +1,7 @@
 //! What every store must do, whatever database it is over. A database brings a [`Database`] and calls `suite!`.
 
 mod answers;
+mod lists;
 mod sessions;
 mod things;
 mod writes;
@@ -51,6 +52,7 @@ macro_rules! suite {
             deleted_things_keep_their_ids_and_leave_the_lists,
             a_key_is_found_by_its_digest_with_all_it_depends_on,
             lists_come_in_slices,
+            lists_go_on_behind_a_place_whatever_comes_in_between,
             a_version_gathers_its_files,
             an_upload_remembers_how_far_it_came,
             no_secret_is_kept,
@@ -73,6 +75,7 @@ macro_rules! suite {
 pub(crate) use answers::{
     an_answer_is_kept_beside_its_write_until_it_expires, of_two_answers_to_one_request_one_is_kept,
 };
+pub(crate) use lists::{lists_come_in_slices, lists_go_on_behind_a_place_whatever_comes_in_between};
 pub(crate) use sessions::{
     a_key_is_found_by_both_its_secrets, a_secret_belongs_to_one_key_also_when_it_is_its_old_one,
     a_session_is_found_by_its_key_and_label_while_it_lives, opened, revoked,
@@ -83,7 +86,7 @@ pub(crate) use suite;
 pub(crate) use things::{
     a_key_is_found_by_its_digest_with_all_it_depends_on, a_version_gathers_its_files,
     an_upload_remembers_how_far_it_came, deleted_things_keep_their_ids_and_leave_the_lists,
-    grants_are_part_of_their_customers, lists_come_in_slices, no_secret_is_kept,
+    grants_are_part_of_their_customers, no_secret_is_kept,
 };
 pub(crate) use writes::{
     a_failed_commit_leaves_nothing, a_reading_sees_one_moment, a_walk_finds_every_record_once,

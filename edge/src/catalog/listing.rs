@@ -1,49 +1,65 @@
 //! Listings: which applications, versions and files a key sees, filtered, sorted and cut into pages.
 
-mod paging;
-
-use common::catalog::Application;
-use common::id::ApplicationId;
+use common::catalog::question::{Question, folded};
+use common::catalog::{File, Version, compare_versions};
+use common::cursor::{List, Place};
+use common::fields::Fields;
+use common::id::VersionName;
 use common::key::Kind;
+use common::page::{Page, Sent, Turn};
 use common::problem::render_success;
+use serde::Serialize;
 
 use super::shapes::{
-    ApplicationShape, ApplicationsShape, FileShape, FilesShape, PageShape, VersionShape, VersionsShape,
+    ApplicationShape, ApplicationsShape, FileShape, FilesShape, VersionShape, VersionsShape,
 };
 use super::{Catalog, application_id, version_wanted};
 use crate::error::{Failure, Refusal};
 use crate::gate::Permit;
-use crate::request::{Ask, Query};
-use paging::Page;
+use crate::request::Ask;
 
 /// The JSON of an answer.
 pub type Listing = Vec<u8>;
+
+/// A page of a list.
+pub struct Listed {
+    /// The answer.
+    pub json: Listing,
+    /// The cursor of the next page, if there is one.
+    pub next: Option<String>,
+}
+
+fn listed(data: &impl Serialize, turn: Turn, request_id: &str) -> Result<Listed, Failure> {
+    let json = render_success(data, Some(turn.pagination), request_id)?;
+    Ok(Listed { json, next: turn.more.next_cursor })
+}
 
 impl Catalog {
     /// `GET /v1/applications` for a customer's key: what is assigned to it.
     ///
     /// # Errors
     /// 400 for a query that it cannot obey.
-    pub fn list_applications(
-        &self,
-        permit: &Permit,
-        ask: &Ask,
-        request_id: &str,
-    ) -> Result<Listing, Failure> {
-        let query = ask.query()?;
-        let page = Page::parse(&query)?;
+    pub fn list_applications(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listed, Failure> {
+        let mut fields = ask.query()?.fields();
+        let (question, sent) = (Question::read(&mut fields), Sent::read(&mut fields));
+        sound(fields)?;
+        let list = question.narrow(list_of("applications", permit));
+        let page = sent.page(list, &self.cursors).ok_or(Refusal::InvalidCursor)?;
         let known = permit.customer().map_or(&[][..], |customer| &customer.applications);
-        let filter = Filter::parse(&query)?;
         let mut views = Vec::new();
         for id in known {
             match self.view(permit, id) {
-                Ok(view) if filter.admits(&view.application) => views.push(view),
+                Ok(view) if question.admits(&view.application) => views.push(view),
                 Ok(_) | Err(Failure::Refused(_)) => {}
                 Err(fault) => return Err(fault),
             }
         }
-        sort(&mut views, &query, |view| &view.application)?;
-        let (cut, pagination) = page.cut(&views);
+        question.sort(&mut views, |view| &view.application);
+        let (cut, turn) = page.cut(
+            &views,
+            |view, after| question.is_past(&view.application, after),
+            |view| question.place(&view.application),
+        );
         let shape = |view: &'_ std::sync::Arc<super::View>| {
             self.visible(permit, view, None).next().map(|version| version.name.clone())
         };
@@ -54,9 +70,9 @@ impl Catalog {
                 .collect(),
             is_admin: permit.key().kind == Kind::Admin,
             is_financial_admin: false,
-            pagination: PageShape { has_more: pagination.has_next },
+            pagination: &turn.more,
         };
-        Ok(render_success(&data, Some(pagination), request_id)?)
+        listed(&data, turn.clone(), request_id)
     }
 
     /// `GET /v1/applications/{id}` for a customer's key.
@@ -73,85 +89,77 @@ impl Catalog {
     ///
     /// # Errors
     /// 404 for what this key may not know of, 400 for a query that it cannot obey.
-    pub fn list_versions(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listing, Failure> {
+    pub fn list_versions(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listed, Failure> {
         let view = self.view(permit, &application_id(ask.params.get(0))?)?;
-        let query = ask.query()?;
-        let page = Page::parse_optional(&query)?;
+        let mut fields = ask.query()?.fields();
+        let id = &view.application.id;
+        let searched = fields.text("changelog").flatten().map(|text| folded(&text));
+        let list = list_of("versions", permit).and(id.as_str()).and(&channel_of(ask));
+        let list = list.and(searched.as_deref().unwrap_or_default());
+        let page = self.page_or_whole(fields, list)?;
         let mut versions: Vec<_> = self.visible(permit, &view, ask.channel()).collect();
-        if let Some(text) = query.get(&["changelog"]).map(str::to_lowercase) {
-            let notes = |notes: &String| notes.to_lowercase().contains(&text);
+        if let Some(text) = searched {
+            let notes = |notes: &String| folded(notes).contains(&text);
             versions.retain(|version| version.release_notes.as_ref().is_some_and(notes));
         }
-        let id = &view.application.id;
-        let (cut, pagination) = page.cut(&versions);
+        let place = |version: &&Version| Place { key: String::new(), id: version.name.to_string() };
+        let (cut, turn) = page.cut(&versions, |version, after| is_older(version, after), place);
         let data = VersionsShape {
             application_id: id,
             versions: cut.iter().map(|version| VersionShape::new(id, version)).collect(),
-            pagination: PageShape { has_more: pagination.has_next },
+            pagination: &turn.more,
         };
-        Ok(render_success(&data, Some(pagination), request_id)?)
+        listed(&data, turn.clone(), request_id)
     }
 
     /// `GET /v1/applications/{id}/versions/{v}/files`.
     ///
     /// # Errors
     /// As [`Catalog::version`].
-    pub fn list_files(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listing, Failure> {
+    pub fn list_files(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listed, Failure> {
         let view = self.view(permit, &application_id(ask.params.get(0))?)?;
         let version = self.version(permit, &view, &version_wanted(ask.params.get(1))?, ask.channel())?;
-        let (cut, pagination) = Page::parse_optional(&ask.query()?)?.cut(&version.files);
+        let list = list_of("files", permit).and(view.application.id.as_str()).and(version.id.as_str());
+        let page = self.page_or_whole(ask.query()?.fields(), list)?;
+        let (cut, turn) = page.cut(&version.files, |file, after| place_of_file(file) > *after, place_of_file);
         let data = FilesShape {
             application_id: &view.application.id,
             version: &version.name,
             files: cut.iter().map(FileShape::new).collect(),
-            pagination: PageShape { has_more: pagination.has_next },
+            pagination: &turn.more,
         };
-        Ok(render_success(&data, Some(pagination), request_id)?)
+        listed(&data, turn.clone(), request_id)
+    }
+
+    fn page_or_whole(&self, mut fields: Fields, list: List) -> Result<Page, Refusal> {
+        let sent = Sent::read(&mut fields);
+        sound(fields)?;
+        sent.page_or_whole(list, &self.cursors).ok_or(Refusal::InvalidCursor)
     }
 }
 
-/// What a listing of applications is narrowed to.
-struct Filter {
-    search: Option<String>,
-    tags: Vec<String>,
-    is_active: Option<bool>,
+/// A list as this key sees it, for its cursors.
+fn list_of(name: &str, permit: &Permit) -> List {
+    List::of(name, permit.key().tenant).and(permit.key().id.as_str())
 }
 
-impl Filter {
-    fn parse(query: &Query) -> Result<Self, Refusal> {
-        let tags = query.get(&["tags", "tag"]).unwrap_or_default();
-        Ok(Self {
-            search: query.get(&["search"]).map(str::to_lowercase),
-            tags: tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
-            is_active: query.flag("isActive")?,
-        })
-    }
-
-    fn admits(&self, application: &Application) -> bool {
-        let has = |text: &String| {
-            application.name.to_lowercase().contains(text)
-                || application.description.to_lowercase().contains(text)
-        };
-        self.search.as_ref().is_none_or(has)
-            && (self.tags.is_empty() || self.tags.iter().any(|tag| application.tags.contains(tag)))
-            && self.is_active.is_none_or(|wanted| application.is_active == wanted)
-    }
+fn channel_of(ask: &Ask) -> String {
+    ask.channel().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// By `sortBy` name (default), createdAt or updatedAt, and `sortOrder` asc (default) or desc; ids break ties.
-fn sort<T>(items: &mut [T], query: &Query, of: impl Fn(&T) -> &Application) -> Result<(), Refusal> {
-    let key = |a: &Application| (a.name.to_lowercase(), a.id.clone());
-    let id = |a: &Application| -> ApplicationId { a.id.clone() };
-    match query.get(&["sortBy"]).unwrap_or("name") {
-        "name" => items.sort_by_cached_key(|item| key(of(item))),
-        "createdAt" => items.sort_by_cached_key(|item| (of(item).created_at, id(of(item)))),
-        "updatedAt" => items.sort_by_cached_key(|item| (of(item).updated_at, id(of(item)))),
-        _ => return Err(Refusal::BadParameter("sortBy", "must be name, createdAt or updatedAt".to_owned())),
-    }
-    match query.get(&["sortOrder"]).unwrap_or("asc") {
-        "asc" => {}
-        "desc" => items.reverse(),
-        _ => return Err(Refusal::BadParameter("sortOrder", "must be asc or desc".to_owned())),
-    }
-    Ok(())
+/// Newest first: what is past is older.
+fn is_older(version: &Version, after: &Place) -> bool {
+    let after: Result<VersionName, _> = after.id.parse();
+    after.is_ok_and(|after| compare_versions(&version.name, &after).is_lt())
+}
+
+fn place_of_file(file: &File) -> Place {
+    // As many digits as any order has, so that they sort as numbers do.
+    Place { key: format!("{:010}", file.order), id: file.id.to_string() }
+}
+
+/// Everything that is wrong with a query, if anything is.
+fn sound(fields: Fields) -> Result<(), Refusal> {
+    let faults = fields.into_faults();
+    if faults.is_empty() { Ok(()) } else { Err(Refusal::BadParameters(faults)) }
 }

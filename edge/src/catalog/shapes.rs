@@ -3,6 +3,7 @@
 use common::catalog::{Application, File, FileType, Version};
 use common::digest::Digest;
 use common::id::{ApplicationId, FileId, VersionId, VersionName};
+use common::page::More;
 use common::tier::TierName;
 use common::time::Timestamp;
 use serde::Serialize;
@@ -38,17 +39,11 @@ impl<'a> ApplicationShape<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PageShape {
-    pub(super) has_more: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct ApplicationsShape<'a> {
     pub(super) applications: Vec<ApplicationShape<'a>>,
     pub(super) is_admin: bool,
     pub(super) is_financial_admin: bool,
-    pub(super) pagination: PageShape,
+    pub(super) pagination: &'a More,
 }
 
 #[derive(Serialize)]
@@ -97,7 +92,7 @@ impl<'a> VersionShape<'a> {
 pub(super) struct VersionsShape<'a> {
     pub(super) application_id: &'a ApplicationId,
     pub(super) versions: Vec<VersionShape<'a>>,
-    pub(super) pagination: PageShape,
+    pub(super) pagination: &'a More,
 }
 
 #[derive(Serialize)]
@@ -133,7 +128,7 @@ pub(super) struct FilesShape<'a> {
     pub(super) application_id: &'a ApplicationId,
     pub(super) version: &'a VersionName,
     pub(super) files: Vec<FileShape<'a>>,
-    pub(super) pagination: PageShape,
+    pub(super) pagination: &'a More,
 }
 
 #[derive(Serialize)]

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::key;
+use common::mac::{MacKeys, Purpose};
+use common::secret::Secret;
 
 use crate::catalog::Catalog;
 use crate::catalog::selection::Wanted;
@@ -36,7 +38,8 @@ impl Shop {
         let keyring = Arc::new(Keyring::new(world.replica.clone(), 100));
         let staleness = Staleness { most: Duration::from_secs(1), denies: false };
         let gate = Gate::new(keyring.clone(), world.replica.clone(), staleness);
-        let catalog = Catalog::new(world.replica.clone(), 100);
+        let cursors = MacKeys::derive(&[Secret::new("an-edge-secret".to_owned())], Purpose::Cursor);
+        let catalog = Catalog::new(world.replica.clone(), 100, cursors);
         Self { world, keyring, gate, catalog }
     }
 

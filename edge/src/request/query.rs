@@ -7,6 +7,9 @@ use crate::error::Refusal;
 /// More parameters than any route has; the search for doubles is quadratic.
 const MOST: usize = 100;
 
+/// Parameters that hold several words: repeating one is another way to write the comma.
+const LISTS: [&str; 2] = ["tags", "tag"];
+
 /// Decoded parameters.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Query(Vec<(String, String)>);
@@ -15,10 +18,16 @@ impl Query {
     /// Reads `name=value&…` as browsers write it (WHATWG URL, application/x-www-form-urlencoded).
     ///
     /// # Errors
-    /// When a name is there twice: which one counts is not for us to guess. When there are more than 100.
+    /// When a name is there twice, but for lists: which one counts is not for us to guess. When there are more than 100.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+            if let Some((_, there)) =
+                pairs.iter_mut().find(|(there, _)| LISTS.contains(&there.as_str()) && *there == name)
+            {
+                *there = format!("{there},{value}");
+                continue;
+            }
             if pairs.iter().any(|(there, _)| *there == name) {
                 let name: String = name.chars().take(64).collect();
                 return Err(Refusal::BadParameter("query", format!("names {name} twice")));
@@ -43,18 +52,5 @@ impl Query {
     /// The same for who names all that is wrong at once.
     pub fn fields(&self) -> Fields {
         Fields::of_texts(self.0.iter().cloned())
-    }
-
-    /// `true` or `false`.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn flag(&self, name: &'static str) -> Result<Option<bool>, Refusal> {
-        match self.get(&[name]) {
-            None => Ok(None),
-            Some("true") => Ok(Some(true)),
-            Some("false") => Ok(Some(false)),
-            Some(_) => Err(Refusal::BadParameter(name, "must be true or false".to_owned())),
-        }
     }
 }

@@ -63,7 +63,7 @@ async fn a_list_is_whole_by_name_or_paged_and_says_both_paginations() {
     assert_eq!(names(&whole), ["Alpha", "beta", "gamma"]);
     assert_eq!(
         whole.body["meta"]["pagination"],
-        json!({"page": 1, "limit": 3, "total": 3, "hasNext": false, "hasPrevious": false})
+        json!({"page": 1, "limit": 50, "total": 3, "hasNext": false, "hasPrevious": false})
     );
     let paged = house.get(&format!("{PATH}?limit=2&page=2")).await;
     assert_eq!(names(&paged), ["gamma"]);
@@ -71,7 +71,22 @@ async fn a_list_is_whole_by_name_or_paged_and_says_both_paginations() {
         paged.body["meta"]["pagination"],
         json!({"page": 2, "limit": 2, "total": 3, "hasNext": false, "hasPrevious": true})
     );
-    assert_eq!(house.get(&format!("{PATH}?pageSize=2")).await.data("pagination"), &json!({"hasMore": true}));
+    let first = house.get(&format!("{PATH}?pageSize=2")).await;
+    let cursor = first.data("pagination")["nextCursor"].as_str().unwrap().to_owned();
+    let link = format!("<http://localhost{PATH}?pageSize=2&cursor={cursor}>; rel=\"next\"");
+    assert_eq!(first.headers["link"].to_str().unwrap(), link);
+    house.post(PATH, json!({"name": "Aardvark"})).await;
+    let second = house.get(&format!("{PATH}?cursor={cursor}")).await;
+    assert_eq!(names(&second), ["gamma"], "what came in before the cursor shifts nothing");
+    assert!(!second.headers.contains_key("link"));
+    assert_eq!(
+        second.body["meta"]["pagination"],
+        json!({"page": 2, "limit": 2, "total": 4, "hasNext": false, "hasPrevious": true})
+    );
     assert_eq!(house.get(&format!("{PATH}?limit=0")).await.verdict(), (400, "invalid_fields"));
-    assert_eq!(house.get(&format!("{PATH}?cursor=abc")).await.verdict(), (400, "invalid_cursor"));
+    for forged in ["abc", &cursor[1..], &cursor[..cursor.len() - 1]] {
+        assert_eq!(house.get(&format!("{PATH}?cursor={forged}")).await.verdict(), (400, "invalid_cursor"));
+    }
+    let elsewhere = house.get(&format!("/v1/management/apikeys?cursor={cursor}")).await;
+    assert_eq!(elsewhere.verdict(), (400, "invalid_cursor"));
 }

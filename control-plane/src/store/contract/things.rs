@@ -26,7 +26,11 @@ pub(crate) async fn grants_are_part_of_their_customers(database: &dyn Database) 
         assigned.iter().map(|c| (c.id.as_str(), c.name.as_str())).collect::<Vec<_>>(),
         [("c2", "Two")]
     );
-    assert_eq!(reading.assignments(tenant()).await.unwrap().remove(&tool), Some(assigned));
+    assert_eq!(
+        reading.assignments(tenant(), std::slice::from_ref(&tool)).await.unwrap().remove(&tool),
+        Some(assigned)
+    );
+    assert!(reading.assignments(tenant(), &[]).await.unwrap().is_empty());
     let ids: Vec<CustomerId> = ["c1", "x", "c2"].map(|id| id.parse().unwrap()).to_vec();
     assert_eq!(reading.missing_customers(tenant(), &ids).await.unwrap(), ids[1..2]);
 }
@@ -76,24 +80,6 @@ pub(crate) async fn a_key_is_found_by_its_digest_with_all_it_depends_on(database
     assert_eq!(identity.key.policy.id, made.key.policy.id);
 }
 
-pub(crate) async fn lists_come_in_slices(database: &dyn Database) {
-    let (store, _) = with_tenant(database).await;
-    for (id, name) in [("c1", "beta"), ("c2", "Alpha"), ("c3", "gamma"), ("c4", "ALPHA")] {
-        commit(store.as_ref(), new_customer(id, name)).await.unwrap();
-    }
-    for seed in 10..13 {
-        new_key(store.as_ref(), "c1", seed).await;
-    }
-    let mut reading = store.read().await.unwrap();
-    let slice = reading.customers(tenant(), Slice { offset: 1, limit: 2 }).await.unwrap();
-    assert_eq!(slice.items.iter().map(|c| c.policy.id.as_str()).collect::<Vec<_>>(), ["c4", "c1"]);
-    assert_eq!(slice.total, 4);
-    let c1 = "c1".parse().unwrap();
-    let slice = reading.keys(tenant(), Some(&c1), Slice { offset: 2, limit: 2 }).await.unwrap();
-    assert_eq!((slice.items.len(), slice.total), (1, 3));
-    assert_eq!(reading.keys(tenant(), None, Slice::ALL).await.unwrap().total, 4);
-}
-
 pub(crate) async fn a_version_gathers_its_files(database: &dyn Database) {
     let (store, _) = with_tenant(database).await;
     commit(store.as_ref(), new_application("tool", &[])).await.unwrap();
@@ -110,9 +96,10 @@ pub(crate) async fn a_version_gathers_its_files(database: &dyn Database) {
         [(0, "tool.exe"), (1, "readme.txt")]
     );
     assert_eq!((files[1].file_type, files[1].size), (FileType::Documentation, 1 << 40));
-    let outlines = reading.outlines(tenant()).await.unwrap();
+    let outlines = reading.outlines(tenant(), &["tool".parse().unwrap()]).await.unwrap();
     assert_eq!(outlines.len(), 2);
     assert!(outlines.iter().all(|version| version.facts.files.is_empty()));
+    assert_eq!(reading.outlines(tenant(), &["other".parse().unwrap()]).await.unwrap(), []);
     drop(reading);
     // Decided beside the other one, on facts that were true once: the database has the last word.
     let mut change = new_application("other", &[]);

@@ -90,13 +90,14 @@ impl Applications for Session {
     async fn assignments(
         &mut self,
         tenant: TenantId,
+        ids: &[ApplicationId],
     ) -> Result<BTreeMap<ApplicationId, Vec<CustomerName>>, StoreFault> {
         let query = sqlx::query(
-            "SELECT g.application, c.id, c.name FROM grants g
+            "SELECT g.application, c.id, c.name FROM json_each(?) JOIN grants g ON g.application = value
              JOIN customers c ON c.tenant = g.tenant AND c.id = g.customer WHERE g.tenant = ? ORDER BY c.id",
         );
-        let rows =
-            query.bind(tenant.to_string()).fetch_all(&mut *self.transaction).await.map_err(broke(READING))?;
+        let query = query.bind(json(ids).map_err(broke(READING))?).bind(tenant.to_string());
+        let rows = query.fetch_all(&mut *self.transaction).await.map_err(broke(READING))?;
         let mut assignments: BTreeMap<ApplicationId, Vec<CustomerName>> = BTreeMap::new();
         for row in &rows {
             let application = Fields::of(row, READING).parsed("application")?;

@@ -1,6 +1,7 @@
 //! Customers, each with the applications that are assigned to it.
 
 use async_trait::async_trait;
+use common::cursor::Place;
 use common::id::{CustomerId, TenantId};
 use common::policy::CustomerPolicy;
 use sqlx::Row as _;
@@ -60,11 +61,23 @@ impl Customers for Session {
         let query = sqlx::query(select!("WHERE c.tenant = ? ORDER BY c.name_key, c.id LIMIT ? OFFSET ?"));
         let query = query.bind(tenant.to_string()).bind(number(slice.limit)).bind(number(slice.offset));
         let rows = query.fetch_all(&mut *self.transaction).await.map_err(broke(READING))?;
-        let count = sqlx::query("SELECT count(*) FROM customers WHERE tenant = ?").bind(tenant.to_string());
-        let count = count.fetch_one(&mut *self.transaction).await.map_err(broke(READING))?;
-        let total: i64 = count.try_get(0).map_err(broke(READING))?;
         let items = rows.iter().map(customer).collect::<Result<_, _>>()?;
-        Ok(Listed { items, total: total.unsigned_abs() })
+        Ok(Listed { items, total: self.count_customers(tenant).await? })
+    }
+
+    async fn customers_after(
+        &mut self,
+        tenant: TenantId,
+        after: &Place,
+        most: u64,
+    ) -> Result<Listed<Customer>, StoreFault> {
+        let query = sqlx::query(select!(
+            "WHERE c.tenant = ? AND (c.name_key, c.id) > (?, ?) ORDER BY c.name_key, c.id LIMIT ?"
+        ));
+        let query = query.bind(tenant.to_string()).bind(&after.key).bind(&after.id).bind(number(most));
+        let rows = query.fetch_all(&mut *self.transaction).await.map_err(broke(READING))?;
+        let items = rows.iter().map(customer).collect::<Result<_, _>>()?;
+        Ok(Listed { items, total: self.count_customers(tenant).await? })
     }
 
     async fn missing_customers(
@@ -83,8 +96,7 @@ impl Customers for Session {
 }
 
 fn bind<'q>(query: Query<'q>, customer: &Customer) -> Result<Query<'q>, sqlx::Error> {
-    let query =
-        query.bind(&customer.name).bind(customer.name.to_lowercase()).bind(customer.policy.tier.as_str());
+    let query = query.bind(&customer.name).bind(customer.name_key()).bind(customer.policy.tier.as_str());
     let query = query.bind(json(&customer.policy.channels)?).bind(customer.policy.is_active);
     let query =
         query.bind(&customer.notes).bind(&customer.email).bind(&customer.reference).bind(&customer.license);
@@ -93,6 +105,12 @@ fn bind<'q>(query: Query<'q>, customer: &Customer) -> Result<Query<'q>, sqlx::Er
 }
 
 impl Session {
+    async fn count_customers(&mut self, tenant: TenantId) -> Result<u64, StoreFault> {
+        let query = sqlx::query("SELECT count(*) FROM customers WHERE tenant = ?").bind(tenant.to_string());
+        let row = query.fetch_one(&mut *self.transaction).await.map_err(broke(READING))?;
+        row.try_get(0).map(i64::unsigned_abs).map_err(broke(READING))
+    }
+
     pub(super) async fn insert_customer(&mut self, customer: &Customer) -> Result<(), sqlx::Error> {
         let query = sqlx::query(
             "INSERT INTO customers (name, name_key, tier, channels, is_active, notes, email, reference, license,

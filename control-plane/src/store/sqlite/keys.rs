@@ -1,6 +1,7 @@
 //! Keys, without their secrets.
 
 use async_trait::async_trait;
+use common::cursor::Place;
 use common::digest::Digest;
 use common::id::{CustomerId, KeyId, TenantId};
 use common::key::{Digests, Kind, Previous};
@@ -90,26 +91,49 @@ impl Keys for Session {
         customer: Option<&CustomerId>,
         slice: Slice,
     ) -> Result<Listed<Key>, StoreFault> {
-        let (list, count) = match customer {
-            None => (
+        let list = match customer {
+            None => {
                 "SELECT * FROM keys WHERE tenant = ?1 AND ?2 IS NULL AND deleted_at IS NULL
-                 ORDER BY created_at, row LIMIT ?3 OFFSET ?4",
-                "SELECT count(*) FROM keys WHERE tenant = ?1 AND ?2 IS NULL AND deleted_at IS NULL",
-            ),
-            Some(_) => (
+                 ORDER BY created_at, row LIMIT ?3 OFFSET ?4"
+            }
+            Some(_) => {
                 "SELECT * FROM keys WHERE tenant = ?1 AND customer = ?2 AND deleted_at IS NULL
-                 ORDER BY created_at, row LIMIT ?3 OFFSET ?4",
-                "SELECT count(*) FROM keys WHERE tenant = ?1 AND customer = ?2 AND deleted_at IS NULL",
-            ),
+                 ORDER BY created_at, row LIMIT ?3 OFFSET ?4"
+            }
         };
-        let customer = customer.map(CustomerId::as_str);
-        let query = sqlx::query(list).bind(tenant.to_string()).bind(customer);
+        let query = sqlx::query(list).bind(tenant.to_string()).bind(customer.map(CustomerId::as_str));
         let query = query.bind(number(slice.limit)).bind(number(slice.offset));
         let rows = query.fetch_all(&mut *self.transaction).await.map_err(broke(READING))?;
-        let count = sqlx::query(count).bind(tenant.to_string()).bind(customer);
-        let count = count.fetch_one(&mut *self.transaction).await.map_err(broke(READING))?;
-        let total: i64 = count.try_get(0).map_err(broke(READING))?;
-        Ok(Listed { items: rows.iter().map(key).collect::<Result<_, _>>()?, total: total.unsigned_abs() })
+        let items = rows.iter().map(key).collect::<Result<_, _>>()?;
+        Ok(Listed { items, total: self.count_keys(tenant, customer).await? })
+    }
+
+    async fn keys_after(
+        &mut self,
+        tenant: TenantId,
+        customer: Option<&CustomerId>,
+        after: &Place,
+        most: u64,
+    ) -> Result<Listed<Key>, StoreFault> {
+        // Keys of one millisecond stand in the order of their rows. A row outlives its key, but not a restored backup.
+        let list = match customer {
+            None => {
+                "SELECT * FROM keys WHERE tenant = ?1 AND ?2 IS NULL AND deleted_at IS NULL
+                 AND (created_at, row) > (?3, coalesce((SELECT row FROM keys WHERE id = ?4), 0))
+                 ORDER BY created_at, row LIMIT ?5"
+            }
+            Some(_) => {
+                "SELECT * FROM keys WHERE tenant = ?1 AND customer = ?2 AND deleted_at IS NULL
+                 AND (created_at, row) > (?3, coalesce((SELECT row FROM keys WHERE id = ?4), 0))
+                 ORDER BY created_at, row LIMIT ?5"
+            }
+        };
+        let created_at: i64 = after.key.parse().map_err(|fault| StoreFault::new(READING, fault))?;
+        let query = sqlx::query(list).bind(tenant.to_string()).bind(customer.map(CustomerId::as_str));
+        let query = query.bind(created_at).bind(&after.id).bind(number(most));
+        let rows = query.fetch_all(&mut *self.transaction).await.map_err(broke(READING))?;
+        let items = rows.iter().map(key).collect::<Result<_, _>>()?;
+        Ok(Listed { items, total: self.count_keys(tenant, customer).await? })
     }
 
     async fn identify(&mut self, digest: &Digest) -> Result<Option<Identity>, StoreFault> {
@@ -157,6 +181,20 @@ impl Session {
         let tenant = tenant.ok_or_else(|| StoreFault::new(READING, "a key without its tenant"))?;
         let tiers = self.tiers(key.policy.tenant).await?;
         Ok(Some(Identity { key, customer, tenant, tiers }))
+    }
+
+    async fn count_keys(
+        &mut self,
+        tenant: TenantId,
+        customer: Option<&CustomerId>,
+    ) -> Result<u64, StoreFault> {
+        let count = match customer {
+            None => "SELECT count(*) FROM keys WHERE tenant = ?1 AND ?2 IS NULL AND deleted_at IS NULL",
+            Some(_) => "SELECT count(*) FROM keys WHERE tenant = ?1 AND customer = ?2 AND deleted_at IS NULL",
+        };
+        let query = sqlx::query(count).bind(tenant.to_string()).bind(customer.map(CustomerId::as_str));
+        let row = query.fetch_one(&mut *self.transaction).await.map_err(broke(READING))?;
+        row.try_get(0).map(i64::unsigned_abs).map_err(broke(READING))
     }
 
     pub(super) async fn insert_key(&mut self, key: &Key) -> Result<(), sqlx::Error> {

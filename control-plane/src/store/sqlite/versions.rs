@@ -74,9 +74,16 @@ impl Versions for Session {
         self.with_files(rows.iter().map(version).collect::<Result<_, _>>()?).await
     }
 
-    async fn outlines(&mut self, tenant: TenantId) -> Result<Vec<Version>, StoreFault> {
-        let query =
-            sqlx::query("SELECT * FROM versions WHERE tenant = ? ORDER BY row").bind(tenant.to_string());
+    async fn outlines(
+        &mut self,
+        tenant: TenantId,
+        ids: &[ApplicationId],
+    ) -> Result<Vec<Version>, StoreFault> {
+        let query = sqlx::query(
+            "SELECT versions.* FROM json_each(?) JOIN versions ON application = value
+             WHERE tenant = ? ORDER BY versions.row",
+        );
+        let query = query.bind(json(ids).map_err(broke(READING))?).bind(tenant.to_string());
         let rows = query.fetch_all(&mut *self.transaction).await.map_err(broke(READING))?;
         rows.iter().map(version).collect()
     }
