@@ -106,6 +106,7 @@ impl House {
             metrics: Arc::new(Metrics::default()),
             forwarding: MacKeys::derive(&secrets, Purpose::Forwarding),
             tickets: MacKeys::derive(&secrets, Purpose::Upload),
+            cursors: MacKeys::derive(&secrets, Purpose::Cursor),
             sessions: MacKeys::derive(&secrets, Purpose::Session),
             cursors: MacKeys::derive(&secrets, Purpose::Cursor),
             failures: Failures::default(),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use common::page::{More, Page, Turn};
 use common::tier::{Tier, TierName};
 use serde::Serialize;
 
@@ -42,15 +41,12 @@ impl<'a> TierView<'a> {
 #[derive(Serialize)]
 struct TierList<'a> {
     tiers: Vec<TierView<'a>>,
-    pagination: More,
 }
 
 /// `GET /v1/management/tiers`: all of them, the lowest first. There are never so many that one needs pages.
 pub(super) async fn list(desk: Arc<Desk>, caller: Caller, _call: Call) -> Handled {
     let tiers = desk.store.read().await?.tiers(caller.tenant()).await?;
-    let Turn { pagination, more } = Page::whole().turn(tiers.len() as u64, false, None);
-    let tiers = tiers.iter().map(TierView::of).collect();
-    Answer::page(&TierList { tiers, pagination: more }, pagination)
+    Answer::done(&TierList { tiers: tiers.iter().map(TierView::of).collect() })
 }
 
 /// `GET /v1/management/tiers/{name}`.
