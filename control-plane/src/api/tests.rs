@@ -108,7 +108,6 @@ impl House {
             tickets: MacKeys::derive(&secrets, Purpose::Upload),
             cursors: MacKeys::derive(&secrets, Purpose::Cursor),
             sessions: MacKeys::derive(&secrets, Purpose::Session),
-            cursors: MacKeys::derive(&secrets, Purpose::Cursor),
             failures: Failures::default(),
             public_url: None,
             draft_by_default: false,
