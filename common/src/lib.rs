@@ -21,6 +21,7 @@ pub mod proof;
 pub mod routes;
 pub mod scope;
 pub mod secret;
+pub mod tenancy;
 pub mod tier;
 pub mod time;
 pub mod wire;

@@ -16,6 +16,7 @@ mod keys;
 mod large_upload;
 mod lent;
 mod page;
+mod resumable;
 mod versions;
 
 #[cfg(test)]
@@ -94,6 +95,9 @@ fn handler_of(route: RouteId) -> Handler {
         RouteId::BeginUpload => keyed(large_upload::begin),
         RouteId::ReceiveUpload => ticketed(large_upload::receive),
         RouteId::CompleteUpload => keyed(large_upload::complete),
+        RouteId::ReadUploadOffset => ticketed(resumable::offset),
+        RouteId::ResumeUpload => ticketed(resumable::resume),
+        RouteId::AbandonUpload => ticketed(resumable::abandon),
         RouteId::ListCustomers => keyed(customers::list),
         RouteId::CreateCustomer => keyed(customers::create),
         RouteId::ReadCustomer => keyed(customers::read),
@@ -121,9 +125,6 @@ fn handler_of(route: RouteId) -> Handler {
         | RouteId::ReadStats
         | RouteId::ChangeApplication
         | RouteId::RestoreApplication
-        | RouteId::ReadUploadOffset
-        | RouteId::ResumeUpload
-        | RouteId::AbandonUpload
         | RouteId::RotateKey
         | RouteId::ReadKeyUsage
         | RouteId::ListTiers
@@ -227,6 +228,9 @@ async fn answer(
             desk.metrics.count_failure();
             rest.linger(expects_continue).await;
             let mut response = fail(&failure, format, &request_id, now);
+            if let Some(entry) = entry {
+                resumable::mark(entry.route, &failure, response.headers_mut());
+            }
             if let Failure::Refused(Problem { code: Code::MethodNotAllowed, .. }) = failure
                 && let Ok(allow) = HeaderValue::from_str(&allowed_methods(path).join(", "))
             {

@@ -205,7 +205,7 @@ fn build(
     let nonce = rand::Rng::next_u64(&mut common::runtime::clock::entropy().map_err(other)?);
     Ok(Edge {
         replica: replica.clone(),
-        gate: Gate::new(keyring.clone(), replica.clone(), config.staleness),
+        gate: Gate::new(keyring.clone(), replica.clone(), config.staleness).with_tenancy(config.tenancy),
         catalog: catalog.clone(),
         origin: Origin::new(config.blobs.clone()),
         forwarder: Forwarder::new(config.control_plane.clone(), site, keys, replica.clone())

@@ -9,6 +9,7 @@ use common::mac::SHORTEST_SECRET;
 use common::network::is_loopback;
 use common::runtime::settings::{Mistakes, Settings, parse_directory_url, parse_listen, parse_public_url};
 use common::secret::Secret;
+use common::tenancy::Tenancy;
 use common::wire::seal::parse_public_keys;
 use ed25519_dalek::VerifyingKey;
 
@@ -57,6 +58,8 @@ pub struct Config {
     pub edge_secrets: Vec<Secret>,
     /// Who may speak for the control plane.
     pub snapshot_keys: Vec<VerifyingKey>,
+    /// For how many vendors the system works.
+    pub tenancy: Tenancy,
     /// The directory of the replica.
     pub cache: PathBuf,
     /// Its name in a fleet.
@@ -91,6 +94,7 @@ impl Config {
             control_plane: Some(desk.control_plane),
             edge_secrets: desk.edge_secrets,
             snapshot_keys: vec![desk.snapshot_key],
+            tenancy: Tenancy::Single,
             cache: data.join("edge"),
             edge_id: "embedded".to_owned(),
             workers: cores(),
@@ -146,6 +150,8 @@ fn read(settings: &mut Settings) -> Option<Config> {
     let cache =
         settings.required("cache", "a directory for the replica, like /var/cache/tidegate", parse_directory);
     let edge_id = settings.optional("edge_id", parse_name);
+    let tenancy =
+        settings.defaulted("tenancy", "single", |text| text.parse().map_err(|e| format!("'{text}' {e}")));
     let workers = settings.defaulted("workers", &cores().to_string(), |text| parse_number(text, 1, 1_024));
     let most_connections =
         settings.defaulted("max_connections", "50000", |text| parse_number(text, 1, 1_000_000));
@@ -176,6 +182,7 @@ fn read(settings: &mut Settings) -> Option<Config> {
         control_plane,
         edge_secrets,
         snapshot_keys: snapshot_keys?,
+        tenancy: tenancy?,
         cache: cache?,
         edge_id: edge_id.unwrap_or_else(|| format!("{}-{}", host_name(), listen.port())),
         workers: usize::try_from(workers?).ok()?,

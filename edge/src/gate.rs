@@ -1,6 +1,6 @@
 //! The gate: may this key do this now? Cheap questions first, never async, no network.
 //!
-//! Order of refusal: malformed, unknown, dead, inactive, address, minute, scope. Failed authentications are charged to
+//! Order of refusal: malformed, without a tenant where there are several, unknown, dead, inactive, address, minute, scope. Failed authentications are charged to
 //! their source address, never to a key: a valid key from the same address is not delayed by them.
 
 pub mod budget;
@@ -16,6 +16,7 @@ use common::key::{Kind, Owner, Presented};
 use common::policy::{self, Denied, Facts};
 use common::routes::{Credential, Route};
 use common::scope::Scope;
+use common::tenancy::Tenancy;
 use common::wire::address::Address;
 
 use crate::error::{Failure, Refusal};
@@ -57,12 +58,19 @@ pub struct Gate {
     budgets: Budgets,
     failures: Failures,
     staleness: Staleness,
+    tenancy: Tenancy,
 }
 
 impl Gate {
     /// Over a keyring and the denials of its replica.
     pub fn new(keyring: Arc<Keyring>, replica: SharedReplica, staleness: Staleness) -> Self {
-        Self { keyring, replica, budgets: Budgets::default(), failures: Failures::default(), staleness }
+        let (budgets, failures) = (Budgets::default(), Failures::default());
+        Self { keyring, replica, budgets, failures, staleness, tenancy: Tenancy::default() }
+    }
+
+    /// The same in a system of this tenancy.
+    pub fn with_tenancy(self, tenancy: Tenancy) -> Self {
+        Self { tenancy, ..self }
     }
 
     /// Admits the key of a request to its route, and spends one request of its minute.
@@ -139,6 +147,9 @@ impl Gate {
 
     fn authenticate(&self, secret: &str, arrival: Arrival) -> Result<Arc<KeyEntry>, Failure> {
         let presented = Presented::parse(secret).ok_or(Refusal::MalformedKey)?;
+        if !self.tenancy.takes(presented.owner) {
+            return Err(Refusal::TenantRequired.into());
+        }
         let entry = self.keyring.find(&presented.digest())?.ok_or(Refusal::Denied(Denied::Unknown))?;
         self.judge(&entry, presented.owner, arrival)?;
         Ok(entry)
@@ -206,7 +217,8 @@ fn is_guess(refusal: &Refusal) -> bool {
             Denied::Unknown | Denied::Deleted | Denied::Revoked | Denied::Disabled | Denied::Expired
         )
     };
-    matches!(refusal, Refusal::MalformedKey) || matches!(refusal, Refusal::Denied(denied) if dead(denied))
+    matches!(refusal, Refusal::MalformedKey | Refusal::TenantRequired)
+        || matches!(refusal, Refusal::Denied(denied) if dead(denied))
 }
 
 fn entitled(permit: &Permit, route: &Route) -> Result<(), Refusal> {

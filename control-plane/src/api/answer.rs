@@ -4,7 +4,7 @@ use axum::response::Response;
 use common::problem::{Pagination, render_success};
 use common::proof::SEQUENCE_HEADER;
 use common::wire::Position;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -17,7 +17,9 @@ pub(crate) type Handled = Result<Answer, Failure>;
 #[derive(Debug)]
 pub(crate) struct Answer {
     outcome: Outcome,
-    data: Box<RawValue>,
+    /// Nothing where headers say all.
+    data: Option<Box<RawValue>>,
+    headers: HeaderMap,
     pagination: Option<Pagination>,
     position: Option<Position>,
     kept: Kept,
@@ -55,9 +57,26 @@ impl Answer {
         Self { position: Some(position), ..self }
     }
 
+    /// 200 without a body.
+    pub(crate) fn bare() -> Self {
+        let headers = HeaderMap::new();
+        let (data, pagination, position) = (None, None, None);
+        Self { outcome: Outcome::Done, data, headers, pagination, position, kept: Kept::Not }
+    }
+
+    /// 204.
+    pub(crate) fn empty() -> Self {
+        Self { outcome: Outcome::Empty, ..Self::bare() }
+    }
+
+    /// The same with headers of its own.
+    pub(crate) fn with_headers(self, headers: HeaderMap) -> Self {
+        Self { headers, ..self }
+    }
+
     fn new(outcome: Outcome, data: &impl Serialize) -> Handled {
         let data = serde_json::value::to_raw_value(data).map_err(|e| Failure::broken("api", e))?;
-        Ok(Self { outcome, data, pagination: None, position: None, kept: Kept::Not })
+        Ok(Self { outcome, data: Some(data), ..Self::bare() })
     }
 
     /// An answer that was given before, with its status and body.
@@ -82,7 +101,8 @@ impl Answer {
     }
 
     fn body(&self, request_id: &str) -> Result<Vec<u8>, Failure> {
-        render_success(&self.data, self.pagination, request_id).map_err(|e| Failure::broken("api", e))
+        let Some(data) = &self.data else { return Ok(Vec::new()) };
+        render_success(data, self.pagination, request_id).map_err(|e| Failure::broken("api", e))
     }
 
     /// True when it tells of a write.
@@ -96,6 +116,7 @@ impl Answer {
             Kept::Before(status, body) => repeat(status, body, request_id),
             Kept::Now | Kept::Not => succeed(self.outcome, self.body(request_id)?, request_id),
         };
+        response.headers_mut().extend(self.headers);
         if let Some(position) = self.position.and_then(|p| HeaderValue::from_str(&p.to_string()).ok()) {
             response.headers_mut().insert(SEQUENCE_HEADER, position);
         }

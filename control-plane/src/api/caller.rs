@@ -128,6 +128,9 @@ pub(crate) async fn admit(desk: &Desk, route: &Route, asking: Asking<'_>) -> Res
     let found = credential::find(asking.headers).map_err(|_| refusals::ambiguous_credentials())?;
     let secret = found.ok_or_else(refusals::missing_credential)?;
     let presented = Presented::parse(secret.expose()).ok_or_else(refusals::malformed_key)?;
+    if !desk.tenancy.takes(presented.owner) {
+        return Err(refusals::tenant_required().into());
+    }
     let known = desk.store.read().await?.identify(&presented.digest()).await?;
     let known = known.ok_or_else(|| refusals::denied(Denied::Unknown))?;
     if known.key.deleted_at.is_some() {

@@ -6,6 +6,7 @@ mod entrance;
 mod idempotency;
 mod keys;
 mod noise;
+mod sweeping;
 mod uploads;
 mod versions;
 
@@ -18,6 +19,7 @@ use common::id::TenantId;
 use common::mac::{MacKeys, Purpose};
 use common::runtime::clock::{Clock as _, ManualClock};
 use common::secret::Secret;
+use common::tenancy::Tenancy;
 use common::time::Timestamp;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
@@ -106,6 +108,7 @@ impl House {
             tickets: MacKeys::derive(&secrets, Purpose::Upload),
             public_url: None,
             draft_by_default: false,
+            tenancy: Tenancy::Single,
             announcer: Announcer::default(),
             in_flight: InFlight::default(),
             admin_aliases: Vec::new(),

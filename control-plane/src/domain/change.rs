@@ -1,6 +1,6 @@
 //! What a decision leads to: rows to write, records to announce, lines for the audit.
 
-use common::id::{ApplicationId, CustomerId, TenantId, VersionId};
+use common::id::{ApplicationId, CustomerId, TenantId, UploadId, VersionId};
 use common::tier::Tier;
 use common::time::Timestamp;
 use common::wire::address::Address;
@@ -55,6 +55,8 @@ pub enum Row {
     Revoke(TenantId, CustomerId, ApplicationId),
     /// What the request was answered. Nobody may have been answered under its id before.
     Answer(KeptAnswer),
+    /// The upload is gone.
+    EndUpload(UploadId),
 }
 
 /// A record that changed, for the edges.

@@ -49,7 +49,8 @@ fn refused(row: &Row, fault: sqlx::Error) -> StoreError {
         | Row::AddFile { .. }
         | Row::Grant(..)
         | Row::Revoke(..)
-        | Row::Answer(_) => Refusal::Raced,
+        | Row::Answer(_)
+        | Row::EndUpload(_) => Refusal::Raced,
     };
     refusal.into()
 }
@@ -63,6 +64,7 @@ impl Session {
             Row::Grant(tenant, customer, application) => self.grant(*tenant, customer, application).await,
             Row::Revoke(tenant, customer, application) => self.revoke(*tenant, customer, application).await,
             Row::Answer(answer) => self.insert_answer(answer).await,
+            Row::EndUpload(id) => self.delete_upload(id).await,
         }
     }
 
