@@ -24,6 +24,7 @@ pub mod routes;
 pub mod scope;
 pub mod secret;
 pub mod session;
+pub mod tenancy;
 pub mod tier;
 pub mod time;
 pub mod wire;

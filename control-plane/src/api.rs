@@ -16,6 +16,7 @@ mod keys;
 mod large_upload;
 mod lent;
 mod page;
+mod resumable;
 mod sessions;
 mod throttle;
 mod tiers;
@@ -100,6 +101,9 @@ fn handler_of(route: RouteId) -> Handler {
         RouteId::BeginUpload => keyed(large_upload::begin),
         RouteId::ReceiveUpload => ticketed(large_upload::receive),
         RouteId::CompleteUpload => keyed(large_upload::complete),
+        RouteId::ReadUploadOffset => ticketed(resumable::offset),
+        RouteId::ResumeUpload => ticketed(resumable::resume),
+        RouteId::AbandonUpload => ticketed(resumable::abandon),
         RouteId::ListCustomers => keyed(customers::list),
         RouteId::CreateCustomer => keyed(customers::create),
         RouteId::ReadCustomer => keyed(customers::read),
@@ -133,9 +137,6 @@ fn handler_of(route: RouteId) -> Handler {
         | RouteId::DownloadSharedLong
         | RouteId::CheckUpdate
         | RouteId::ReadStats
-        | RouteId::ReadUploadOffset
-        | RouteId::ResumeUpload
-        | RouteId::AbandonUpload
         | RouteId::ReadKeyUsage
         | RouteId::ListActivity
         | RouteId::ListAudit
@@ -229,6 +230,9 @@ async fn answer(
             desk.metrics.count_failure();
             rest.linger(expects_continue).await;
             let mut response = fail(&failure, format, &request_id, now);
+            if let Some(entry) = entry {
+                resumable::mark(entry.route, &failure, response.headers_mut());
+            }
             if let Failure::Refused(Problem { code: Code::MethodNotAllowed, .. }) = failure
                 && let Ok(allow) = HeaderValue::from_str(&allowed_methods(path).join(", "))
             {

@@ -3,9 +3,10 @@
 mod forgetting;
 pub(crate) mod keys;
 mod listen;
+pub mod operator;
 mod private;
 mod sessions;
-pub(crate) mod tenancy;
+mod tenancy;
 
 pub use keys::write_secret;
 
@@ -31,7 +32,7 @@ use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError, StoreFault};
-use crate::uploads::Blobs;
+use crate::uploads::{Blobs, sweep};
 
 /// A desk that is open.
 pub struct Running {
@@ -39,8 +40,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where health and metrics are served.
     pub admin_address: Option<SocketAddr>,
-    /// The tenant.
-    pub tenant: TenantId,
+    /// The tenant; `None` where there may be several.
+    pub tenant: Option<TenantId>,
     /// Shared with the edges, the first signs.
     pub edge_secrets: Vec<Secret>,
     /// Verifies what this desk says over the bus.
@@ -68,8 +69,19 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreFault),
     /// The first tenant.
-    #[error("the first tenant cannot be made: {0}")]
+    #[error("{0}")]
     Tenant(#[from] Refusal),
+    /// The database is of a system of several tenants.
+    #[error("the database holds {0} tenants: set TIDEGATE_TENANCY=multi")]
+    SeveralTenants(usize),
+    /// There is one tenant, and it was made at the first start.
+    #[error(
+        "this is a system of one tenant: set TIDEGATE_TENANCY=multi, for control plane and edges, to have several"
+    )]
+    SingleTenant,
+    /// There may be several.
+    #[error("there are several tenants: name one with --tenant ID (`tenants list` shows them)")]
+    WhichTenant,
     /// The database is new: the desk was never started on it.
     #[error("there is no tenant yet: start the control plane once")]
     NoTenant,
@@ -105,9 +117,9 @@ pub async fn start(
     keys::make_directory(&config.data).map_err(file(format!("data directory {}", config.data.display())))?;
     let keys = keys::open(&config.data, &config.edge_secrets, &mut rng).map_err(file("keys".to_owned()))?;
     let blobs = Blobs::open(&config.blobs).map_err(file(format!("blobs {}", config.blobs.display())))?;
-    sweep(&blobs, clock.as_ref());
+    sweep_incoming(&blobs, clock.as_ref());
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.database, clock.now()).await?);
-    let tenancy = tenancy::first(store.as_ref(), &config, clock.now(), &mut rng).await?;
+    let first = tenancy::first(store.as_ref(), &config, clock.now(), &mut rng).await?;
     let verifying_key = keys.signing.verifying_key();
     let publisher = Publisher::new(store.clone(), bus, keys.signing, clock.clone());
     let desk = Arc::new(Desk {
@@ -122,6 +134,7 @@ pub async fn start(
         cursors: MacKeys::derive(&keys.edge_secrets, Purpose::Cursor),
         public_url: config.public_url.clone(),
         draft_by_default: config.draft_by_default,
+        tenancy: config.tenancy,
         announcer: publisher.announcer(),
         in_flight: InFlight::default(),
         admin_aliases: config.admin_aliases.clone(),
@@ -135,16 +148,16 @@ pub async fn start(
         |listener: &TcpListener| listener.local_addr().map_err(|e| StartError::Listen(config.listen, e));
     let address = address_of(&listener)?;
     let admin_address = private.as_ref().map(address_of).transpose()?;
-    tracing::info!(%address, tenant = %tenancy.tenant, "the desk is open");
-    let doors = Doors { listener, private, sweep_sessions: config.session_sweep };
-    let ended = tokio::spawn(run(desk, publisher, doors, stop));
+    tracing::info!(%address, tenancy = %config.tenancy, "the desk is open");
+    let sweeping = Sweeping { sessions: config.session_sweep, uploads: config.upload_sweep_every };
+    let ended = tokio::spawn(run(desk, publisher, Doors { listener, private }, sweeping, stop));
     Ok(Running {
         address,
         admin_address,
-        tenant: tenancy.tenant,
+        tenant: first.tenant,
         edge_secrets: keys.edge_secrets,
         verifying_key,
-        first_admin_key: tenancy.made,
+        first_admin_key: first.made,
         ended,
     })
 }
@@ -154,7 +167,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// What a crash left costs space and nothing else: a failure to remove it is no reason not to open.
-fn sweep(blobs: &Blobs, clock: &dyn Clock) {
+fn sweep_incoming(blobs: &Blobs, clock: &dyn Clock) {
     let millis = u64::try_from(clock.now().millis()).unwrap_or(0);
     match blobs.sweep(SystemTime::UNIX_EPOCH + Duration::from_millis(millis)) {
         Ok(0) => {}
@@ -166,17 +179,27 @@ fn sweep(blobs: &Blobs, clock: &dyn Clock) {
 struct Doors {
     listener: TcpListener,
     private: Option<TcpListener>,
-    /// How often spent sessions are swept.
-    sweep_sessions: Duration,
+}
+
+/// How often what is spent is swept.
+#[derive(Clone, Copy)]
+struct Sweeping {
+    sessions: Duration,
+    uploads: Duration,
 }
 
 /// Requests end first, then what they wrote is announced, then the database is let go.
-async fn run(desk: Arc<Desk>, publisher: Publisher, doors: Doors, stop: CancellationToken) {
+async fn run(desk: Arc<Desk>, publisher: Publisher, doors: Doors, every: Sweeping, stop: CancellationToken) {
     let requests_ended = CancellationToken::new();
     let rooms = TaskTracker::new();
     rooms.spawn(publisher.run(requests_ended.clone()));
     rooms.spawn(forgetting::run(desk.clone(), requests_ended.clone()));
-    rooms.spawn(sessions::sweep(desk.clone(), doors.sweep_sessions, requests_ended.clone()));
+    rooms.spawn(sessions::sweep(desk.clone(), every.sessions, requests_ended.clone()));
+    let (sweeping, ended) = (desk.clone(), requests_ended.clone());
+    rooms.spawn(async move {
+        sweep::run(sweeping.store.as_ref(), &sweeping.blobs, sweeping.clock.as_ref(), every.uploads, ended)
+            .await;
+    });
     if let Some(listener) = doors.private {
         rooms.spawn(listen::serve(listener, private::router(desk.clone()), requests_ended.clone()));
     }
@@ -279,7 +302,7 @@ mod tests {
         let key = Secret::new("an-imported-secret-of-old".to_owned());
         let config = Config { tenant_id: Some(tenant), admin_key: Some(key), ..config(directory.path()) };
         let (desk, stop, _) = open(&config).await;
-        assert_eq!((desk.tenant, desk.first_admin_key.is_none()), (tenant, true));
+        assert_eq!((desk.tenant, desk.first_admin_key.is_none()), (Some(tenant), true));
         assert!(!config.data.join("admin.key").exists());
         let answer =
             get(desk.address, "/v1/applications", &format!("{tenant}.an-imported-secret-of-old")).await;

@@ -1,4 +1,6 @@
-//! The command line of the desk: serve, check the settings, or look after keys.
+//! The command line of the desk: serve, check the settings, or look after keys and tenants.
+
+mod tenants;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -8,15 +10,16 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use common::bus::DeskBus;
 use common::bus::redis::RedisBus;
-use common::runtime::clock::{Clock as _, SystemClock, entropy};
+use common::id::TenantId;
+use common::runtime::clock::{SystemClock, entropy};
 use common::runtime::lifecycle::stop_on_signals;
 use common::runtime::telemetry::{self, LogForm};
 use common::runtime::{EXIT_FAILED, EXIT_OK, EXIT_SETTINGS};
 
-use crate::app::{self, keys, tenancy};
+use crate::app::operator::Operator;
+use crate::app::{self, keys};
 use crate::config::{Config, Task};
-use crate::store::Store as _;
-use crate::store::sqlite::SqliteStore;
+use tenants::Tenants;
 
 /// The control plane of Tidegate: takes commands, keeps the truth, announces it to the edges.
 #[derive(Parser, Debug)]
@@ -40,6 +43,9 @@ enum Command {
     /// Look after keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// Look after tenants, also while the server runs.
+    #[command(subcommand)]
+    Tenants(Tenants),
 }
 
 #[derive(Subcommand, Debug)]
@@ -47,7 +53,11 @@ enum Keys {
     /// Print the public signing key: the edges' TIDEGATE_SNAPSHOT_KEY.
     Public,
     /// Make a new admin key with all scopes and print it, once.
-    ResetAdmin,
+    ResetAdmin {
+        /// Whose; needed where there are several tenants.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<TenantId>,
+    },
 }
 
 type Ended = Result<(), Box<dyn std::error::Error>>;
@@ -70,7 +80,8 @@ pub fn run() -> ExitCode {
         None if arguments.check => print(&effective),
         None => in_runtime(serve(config)),
         Some(Command::Keys(Keys::Public)) => print_public_key(&config),
-        Some(Command::Keys(Keys::ResetAdmin)) => in_runtime(reset_admin(config)),
+        Some(Command::Keys(Keys::ResetAdmin { tenant })) => in_runtime(reset_admin(config, tenant)),
+        Some(Command::Tenants(command)) => in_runtime(tenants::run(command, config)),
     };
     match ended {
         Ok(()) => ExitCode::from(EXIT_OK),
@@ -102,10 +113,9 @@ fn print_public_key(config: &Config) -> Ended {
     print(&hex::encode(key.verifying_key().as_bytes()))
 }
 
-async fn reset_admin(config: Config) -> Ended {
-    keys::make_directory(&config.data)?;
-    let store = SqliteStore::open(&config.database, SystemClock.now()).await?;
-    let key = tenancy::add_admin(&store, SystemClock.now(), &mut entropy()?).await;
-    store.close().await;
+async fn reset_admin(config: Config, tenant: Option<TenantId>) -> Ended {
+    let operator = Operator::open(&config, &SystemClock).await?;
+    let key = operator.add_admin(tenant).await;
+    operator.close().await;
     print(key?.expose())
 }

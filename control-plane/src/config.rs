@@ -12,6 +12,7 @@ use common::runtime::settings::{
     Mistakes, Settings, parse_directory_url, parse_flag, parse_listen, parse_public_url,
 };
 use common::secret::Secret;
+use common::tenancy::Tenancy;
 
 /// Everything that the desk can be told. `tidegate dev` builds it in code.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Config {
     pub admin_key: Option<Secret>,
     /// Shared with the edges, the first signs; empty: the one in the data directory.
     pub edge_secrets: Vec<Secret>,
+    /// For how many vendors the system works.
+    pub tenancy: Tenancy,
     /// The first tenant; without it a random one.
     pub tenant_id: Option<TenantId>,
     /// Uploaded versions start disabled.
@@ -42,6 +45,8 @@ pub struct Config {
     pub admin_aliases: Vec<CustomerId>,
     /// How often sessions whose time has been over for long are swept.
     pub session_sweep: Duration,
+    /// How often what uploads left behind is removed.
+    pub upload_sweep_every: Duration,
 }
 
 /// Where no setting says how often spent sessions are swept.
@@ -52,7 +57,7 @@ const SESSION_SWEEP: Duration = Duration::from_secs(60);
 pub enum Task {
     /// To serve: everything must be there.
     Serve,
-    /// To look after keys, which needs no bus.
+    /// To look after keys and tenants, which needs no bus.
     Keys,
 }
 
@@ -73,10 +78,12 @@ impl Config {
             data,
             admin_key,
             edge_secrets: edge_secrets(settings),
+            tenancy: Tenancy::Single,
             tenant_id,
             draft_by_default: settings.optional("draft_by_default", parse_flag).unwrap_or(false),
             admin_aliases: settings.optional("admin_aliases", parse_aliases).unwrap_or_default(),
             session_sweep: SESSION_SWEEP,
+            upload_sweep_every: Duration::from_secs(300),
         }
     }
 
@@ -122,11 +129,14 @@ fn parse(settings: &mut Settings, task: Task) -> Option<Config> {
     let tenancy = settings.defaulted("tenancy", "single", parse_tenancy);
     let named = settings.optional("tenant_id", |text| text.parse::<TenantId>().map_err(|e| e.to_string()));
     let (admin_key, tenant_id) = admin_key(settings, named);
+    if tenancy == Some(Tenancy::Multi) && (admin_key.is_some() || named.is_some()) {
+        settings.mistake("TIDEGATE_ADMIN_KEY and TIDEGATE_TENANT_ID belong to a system of one tenant: where there are several, make each with `tidegate-control-plane tenants create`");
+    }
     let edge_secrets = edge_secrets(settings);
     let draft_by_default = settings.defaulted("draft_by_default", "false", parse_flag);
     let admin_aliases = settings.optional("admin_aliases", parse_aliases).unwrap_or_default();
     let session_sweep = settings.defaulted("session_sweep_seconds", "60", parse_sweep);
-    tenancy?;
+    let upload_sweep_every = settings.defaulted("upload_sweep_seconds", "300", parse_seconds);
     Some(Config {
         listen: listen?,
         admin_listen,
@@ -137,10 +147,12 @@ fn parse(settings: &mut Settings, task: Task) -> Option<Config> {
         data,
         admin_key,
         edge_secrets,
+        tenancy: tenancy?,
         tenant_id,
         draft_by_default: draft_by_default?,
         admin_aliases,
         session_sweep: session_sweep?,
+        upload_sweep_every: upload_sweep_every?,
     })
 }
 
@@ -225,12 +237,14 @@ fn parse_aliases(text: &str) -> Result<Vec<CustomerId>, String> {
     ids.map(|id| id.parse().map_err(|says: InvalidId| format!("'{id}': {says}"))).collect()
 }
 
-fn parse_tenancy(text: &str) -> Result<(), String> {
-    match text {
-        "single" => Ok(()),
-        "multi" => Err("this release has one tenant (single); 'multi' is not supported yet".to_owned()),
-        _ => Err(format!("'{text}' must be single")),
-    }
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+    let seconds = seconds.ok_or_else(|| format!("'{text}' must be a number from 1 to 86400"))?;
+    Ok(Duration::from_secs(seconds))
+}
+
+fn parse_tenancy(text: &str) -> Result<Tenancy, String> {
+    text.parse().map_err(|says| format!("'{text}' {says}"))
 }
 
 #[cfg(test)]
@@ -254,19 +268,20 @@ mod tests {
         tenancy = "single"
         draft_by_default = "false"
         session_sweep_seconds = "60"
+        upload_sweep_seconds = "300"
         "#);
     }
 
     #[test]
     fn every_mistake_is_told_and_what_is_not_built_is_named() {
-        let toml = "listen = '0.0.0.0:1'\nblobs = 's3://bucket/x'\ndatabase = 'postgres://u:hush@h/d'\ntenancy = 'multi'\ntenant_id = 'x'\nadmin_key = 'short'\nedge_secret = 'short'\ndraft_by_default = 'maybe'\nadmin_aliases = 'vendor, a/b'\nsession_sweep_seconds = 0";
+        let toml = "listen = '0.0.0.0:1'\nblobs = 's3://bucket/x'\ndatabase = 'postgres://u:hush@h/d'\ntenancy = 'several'\ntenant_id = 'x'\nadmin_key = 'short'\nedge_secret = 'short'\ndraft_by_default = 'maybe'\nadmin_aliases = 'vendor, a/b'\nsession_sweep_seconds = 0";
         insta::assert_snapshot!(read(toml).unwrap_err(), @r"
         the settings have 11 mistake(s):
         - TIDEGATE_PUBLIC_URL (public_url) is missing: beyond loopback a request must not choose where links lead
         - TIDEGATE_BUS (bus) is missing: say where Redis is, like redis://127.0.0.1:6379
         - TIDEGATE_BLOBS (blobs): this release keeps bytes in a directory (file:///dir); 's3' is not supported yet
         - TIDEGATE_DATABASE (database): this release keeps the truth in SQLite (sqlite:///path); PostgreSQL is not supported yet
-        - TIDEGATE_TENANCY (tenancy): this release has one tenant (single); 'multi' is not supported yet
+        - TIDEGATE_TENANCY (tenancy): 'several' must be single or multi
         - TIDEGATE_TENANT_ID (tenant_id): a tenant id is a UUID
         - TIDEGATE_ADMIN_KEY (admin_key): a key is at least 20 visible characters, perhaps after its tenant's id and a dot
         - TIDEGATE_EDGE_SECRET (edge_secret): each secret needs at least 16 characters
@@ -274,6 +289,18 @@ mod tests {
         - TIDEGATE_ADMIN_ALIASES (admin_aliases): 'a/b': a customerId is 1 to 100 characters of A-Z a-z 0-9 _ -
         - TIDEGATE_SESSION_SWEEP_SECONDS (session_sweep_seconds): '0' must be 1 to 3600 seconds
         ");
+    }
+
+    #[test]
+    fn what_makes_the_first_tenant_has_no_place_among_several() {
+        let (config, _) = read("bus = 'redis://h'\ntenancy = 'multi'").unwrap();
+        assert_eq!(config.tenancy, Tenancy::Multi);
+        for first in
+            ["tenant_id = '14632221-b1b6-4eec-844a-39f60c7f1523'", "admin_key = 'an-imported-secret-of-old'"]
+        {
+            let mistakes = read(&format!("bus = 'redis://h'\ntenancy = 'multi'\n{first}")).unwrap_err();
+            assert!(mistakes.to_string().contains("tenants create"), "{mistakes}");
+        }
     }
 
     #[test]

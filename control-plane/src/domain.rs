@@ -9,6 +9,7 @@ pub mod change;
 pub mod customer;
 pub mod field;
 pub mod key;
+pub mod quota;
 pub mod refusal;
 pub mod session;
 pub mod tenant;

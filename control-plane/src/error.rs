@@ -13,9 +13,11 @@ use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::json;
 
 use crate::domain::Refusal;
 use crate::store::{StoreError, StoreFault};
+use crate::uploads::sweep::SweepFault;
 
 /// The header that names a request in answers and logs.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -74,6 +76,18 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::broken("uploads", error)
+    }
+}
+
+impl From<SweepFault> for Failure {
+    fn from(fault: SweepFault) -> Self {
+        Self::broken("uploads", fault)
+    }
+}
+
 impl From<object_store::Error> for Failure {
     fn from(error: object_store::Error) -> Self {
         Self::broken("uploads", error)
@@ -87,15 +101,25 @@ pub(crate) enum Outcome {
     Done,
     /// Something new is there.
     Created,
+    /// There is nothing to tell.
+    Empty,
 }
 
-/// A success with its JSON body.
+/// A success with its JSON body; without one where headers tell all.
 pub(crate) fn succeed(outcome: Outcome, body: Vec<u8>, request_id: &str) -> Response {
     let status = match outcome {
         Outcome::Done => StatusCode::OK,
         Outcome::Created => StatusCode::CREATED,
+        Outcome::Empty => StatusCode::NO_CONTENT,
     };
-    respond(status, HeaderValue::from_static("application/json"), body, request_id)
+    let is_bare = body.is_empty();
+    let mut response = respond(status, HeaderValue::from_static("application/json"), body, request_id);
+    if is_bare {
+        // RFC 9110 section 8.6: none on a 204, and what a HEAD tells is not of zero bytes.
+        response.headers_mut().remove(CONTENT_TYPE);
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    response
 }
 
 /// The answer to `OPTIONS`, which asks for nothing; `path` is the line of the route table.
@@ -217,6 +241,8 @@ fn problem_of(refusal: &Refusal) -> Problem {
         Refusal::UnknownVersion { .. } => (Code::NotFound, "version_not_found"),
         Refusal::UnknownUpload(_) => (Code::NotFound, "upload_not_found"),
         Refusal::UploadExpired(_) => (Code::Expired, "upload_expired"),
+        Refusal::QuotaExceeded { .. } => (Code::QuotaExceeded, "quota_exceeded"),
+        Refusal::TenantSuspended => (Code::Forbidden, "tenant_inactive"),
         Refusal::ScopesNotOwned(_) => (Code::Forbidden, "scopes_not_owned"),
         Refusal::ApplicationsNotOwned(_) => (Code::Forbidden, "applications_not_owned"),
         Refusal::OwnKey => (Code::Forbidden, "own_key"),
@@ -234,6 +260,8 @@ fn problem_of(refusal: &Refusal) -> Problem {
         Refusal::DuplicateFile { .. } => (Code::Conflict, "file_exists"),
         Refusal::TooManyFiles { .. } => (Code::Conflict, "too_many_files"),
         Refusal::TooManyTiers { .. } => (Code::Conflict, "too_many_tiers"),
+        Refusal::UploadBusy(_) => (Code::Conflict, "upload_busy"),
+        Refusal::UploadReplaced(_) => (Code::Conflict, "upload_replaced"),
         Refusal::UploadCompleted(_) => (Code::Conflict, "upload_completed"),
         Refusal::UploadNotReceived(_) => (Code::Conflict, "upload_not_received"),
         Refusal::UploadDiffers { .. } => (Code::Conflict, "upload_differs"),
@@ -243,6 +271,11 @@ fn problem_of(refusal: &Refusal) -> Problem {
     };
     match refusal {
         Refusal::Invalid(faults) => refusals::invalid_fields(faults),
+        Refusal::QuotaExceeded { current, limit, requested } => {
+            let numbers =
+                json!({ "currentBytes": current, "limitBytes": limit, "requestedBytes": requested });
+            Problem::new(code, reason, refusal.to_string()).with_details(numbers)
+        }
         _ => Problem::new(code, reason, refusal.to_string()),
     }
 }

@@ -24,6 +24,7 @@ use common::wire::address::Address;
 use crate::domain::application::Application;
 use crate::domain::customer::Customer;
 use crate::domain::key::Key;
+use crate::domain::quota::Usage;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
 use crate::domain::version::Version;
@@ -115,6 +116,10 @@ pub struct Identity {
 pub trait Tenants {
     /// The tenant of that id.
     async fn tenant(&mut self, id: TenantId) -> Result<Option<Tenant>, StoreFault>;
+    /// What the tenant stores at `now`. Where there is no limit it is not counted.
+    async fn usage(&mut self, id: TenantId, now: Timestamp) -> Result<Usage, StoreFault>;
+    /// How many bytes that are, whether there is a limit or not.
+    async fn used_bytes(&mut self, id: TenantId, now: Timestamp) -> Result<u64, StoreFault>;
     /// All tenants, oldest first.
     async fn tenants(&mut self) -> Result<Vec<Tenant>, StoreFault>;
     /// The tenant's tiers, lowest first.
@@ -226,6 +231,16 @@ pub trait Versions {
 pub trait Uploads {
     /// The upload of that id.
     async fn upload(&mut self, tenant: TenantId, id: &UploadId) -> Result<Option<Upload>, StoreFault>;
+    /// All tenants' uploads whose time was over at `now`, longest first; of those that were completed the ones whose
+    /// time was over at `kept_since`.
+    async fn overdue_uploads(
+        &mut self,
+        now: Timestamp,
+        kept_since: Timestamp,
+        most: u64,
+    ) -> Result<Vec<Upload>, StoreFault>;
+    /// Whether any file, or any other upload than `but`, has these bytes.
+    async fn refers_to(&mut self, digest: Digest, but: &UploadId) -> Result<bool, StoreFault>;
 }
 
 /// A change that edges have not been told yet: names only.

@@ -2,10 +2,15 @@
 //! SHA-256 gives them only when they are whole and on the disk.
 //!
 //! What `.incoming/` holds is nobody's yet. A receiver that is dropped takes its bytes along; what a crash leaves there
-//! is swept at a later start. Nothing but the final name is ever told to anybody.
+//! is swept at a later start. What comes in parts waits there for its next one. Nothing but the final name is ever told
+//! to anybody.
 
+mod disposition;
 pub(crate) mod form;
+pub(crate) mod parts;
+pub(crate) mod sealed;
 pub(crate) mod stream;
+pub(crate) mod sweep;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +23,9 @@ use object_store::path::Path as ObjectPath;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
+
+use crate::uploads::parts::Hashes;
+use crate::uploads::sealed::Sealed;
 
 /// The directory below the root that holds what is not whole yet.
 const INCOMING: &str = ".incoming";
@@ -40,6 +48,7 @@ pub(crate) struct Blob {
 pub(crate) struct Blobs {
     files: std::sync::Arc<LocalFileSystem>,
     root: PathBuf,
+    hashes: Hashes,
 }
 
 impl Blobs {
@@ -51,7 +60,7 @@ impl Blobs {
         std::fs::create_dir_all(root.join(INCOMING))?;
         // Writes and renames return when the file and its directory are on the disk.
         let files = LocalFileSystem::new_with_prefix(root).map_err(io::Error::from)?.with_fsync(true);
-        Ok(Self { files: std::sync::Arc::new(files), root: root.to_owned() })
+        Ok(Self { files: std::sync::Arc::new(files), root: root.to_owned(), hashes: Hashes::default() })
     }
 
     /// Begins to receive.
@@ -124,18 +133,15 @@ impl Receiver {
         self.size
     }
 
-    /// Gives the bytes their name. They are durable when this returns.
+    /// Ends the bytes. They are durable when this returns, and wait for their name.
     ///
     /// # Errors
-    /// When they cannot be written or moved; nothing is visible then.
-    pub(crate) async fn keep(mut self) -> Result<Blob, object_store::Error> {
+    /// When they cannot be written.
+    pub(crate) async fn seal(mut self) -> Result<Sealed, object_store::Error> {
         self.flush().await?;
         self.upload.complete().await?;
-        let digest = Digest(self.hash.finalize().into());
-        let to = ObjectPath::from(digest.blob_path());
-        // The same bytes may lie there already: the rename puts equal bytes over them.
-        self.blobs.files.rename(&self.name, &to).await?;
-        Ok(Blob { digest, size: self.size })
+        let blob = Blob { digest: Digest(self.hash.finalize().into()), size: self.size };
+        Ok(Sealed::of_receiver(self.blobs, self.name, blob))
     }
 
     async fn flush(&mut self) -> Result<(), object_store::Error> {
@@ -180,8 +186,9 @@ mod tests {
             for part in bytes.chunks(100_000) {
                 receiver.write(Bytes::copy_from_slice(part)).await.unwrap();
             }
-            let blob = receiver.keep().await.unwrap();
-            assert_eq!(blob, Blob { digest: Digest::of(&bytes), size: bytes.len() as u64 });
+            let sealed = receiver.seal().await.unwrap();
+            assert_eq!(sealed.blob, Blob { digest: Digest::of(&bytes), size: bytes.len() as u64 });
+            sealed.name().await.unwrap();
         }
         let path = root.path().join(Digest::of(&bytes).blob_path());
         assert_eq!(files_below(root.path()), std::slice::from_ref(&path));
@@ -197,6 +204,10 @@ mod tests {
         let there = files_below(root.path());
         assert!(there.iter().all(|path| path.starts_with(root.path().join(INCOMING))), "{there:?}");
         drop(receiver);
+        eventually_empty(root.path()).await;
+        let mut whole = blobs.receive().await.unwrap();
+        whole.write(Bytes::from_static(b"whole")).await.unwrap();
+        drop(whole.seal().await.unwrap());
         eventually_empty(root.path()).await;
     }
 
@@ -229,7 +240,7 @@ mod tests {
                     receiver.write(Bytes::copy_from_slice(part)).await.unwrap();
                     rest = later;
                 }
-                receiver.keep().await.unwrap()
+                receiver.seal().await.unwrap().blob
             });
             prop_assert_eq!(blob, Blob { digest: Digest::of(&bytes), size: bytes.len() as u64 });
         }

@@ -223,7 +223,8 @@ fn build(
     Ok(Edge {
         replica: replica.clone(),
         gate: Gate::new(keyring.clone(), replica.clone(), config.staleness)
-            .with_sessions(derive(Purpose::Session)),
+            .with_sessions(derive(Purpose::Session))
+            .with_tenancy(config.tenancy),
         catalog: catalog.clone(),
         origin: Origin::new(config.blobs.clone()),
         forwarder: Forwarder::new(config.control_plane.clone(), site, keys, replica.clone())

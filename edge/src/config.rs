@@ -9,6 +9,7 @@ use common::mac::SHORTEST_SECRET;
 use common::network::is_loopback;
 use common::runtime::settings::{Mistakes, Settings, parse_directory_url, parse_listen, parse_public_url};
 use common::secret::Secret;
+use common::tenancy::Tenancy;
 use common::wire::seal::parse_public_keys;
 use ed25519_dalek::VerifyingKey;
 
@@ -60,6 +61,8 @@ pub struct Config {
     pub edge_secrets: Vec<Secret>,
     /// Who may speak for the control plane.
     pub snapshot_keys: Vec<VerifyingKey>,
+    /// For how many vendors the system works.
+    pub tenancy: Tenancy,
     /// The directory of the replica.
     pub cache: PathBuf,
     /// The most bytes of reports that wait in it for the bus.
@@ -96,6 +99,7 @@ impl Config {
             control_plane: Some(desk.control_plane),
             edge_secrets: desk.edge_secrets,
             snapshot_keys: vec![desk.snapshot_key],
+            tenancy: Tenancy::Single,
             cache: data.join("edge"),
             report_spool: REPORT_SPOOL_MIB << 20,
             edge_id: "embedded".to_owned(),
@@ -154,6 +158,8 @@ fn read(settings: &mut Settings) -> Option<Config> {
     let report_spool = settings
         .defaulted("report_spool_mib", &REPORT_SPOOL_MIB.to_string(), |text| parse_number(text, 1, 1 << 20));
     let edge_id = settings.optional("edge_id", parse_name);
+    let tenancy =
+        settings.defaulted("tenancy", "single", |text| text.parse().map_err(|e| format!("'{text}' {e}")));
     let workers = settings.defaulted("workers", &cores().to_string(), |text| parse_number(text, 1, 1_024));
     let most_connections =
         settings.defaulted("max_connections", "50000", |text| parse_number(text, 1, 1_000_000));
@@ -184,6 +190,7 @@ fn read(settings: &mut Settings) -> Option<Config> {
         control_plane,
         edge_secrets,
         snapshot_keys: snapshot_keys?,
+        tenancy: tenancy?,
         cache: cache?,
         report_spool: report_spool? << 20,
         edge_id: edge_id.unwrap_or_else(|| format!("{}-{}", host_name(), listen.port())),

@@ -48,6 +48,8 @@ pub enum Refusal {
     NoCredential,
     /// Text that cannot be a key.
     MalformedKey,
+    /// A bare secret, in a system of several tenants.
+    TenantRequired,
     /// A key that may not be used, and why.
     Denied(Denied),
     /// Too many failures from one address.
@@ -164,6 +166,7 @@ impl Refusal {
             Self::MethodNotAllowed(methods) => refusals::method_not_allowed(methods),
             Self::NoCredential => refusals::missing_credential(),
             Self::MalformedKey => refusals::malformed_key(),
+            Self::TenantRequired => refusals::tenant_required(),
             Self::Denied(denied) => refusals::denied(*denied),
             Self::AuthThrottled => {
                 let says = "Too many failed authentications from this address";

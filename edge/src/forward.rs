@@ -111,7 +111,7 @@ impl Forwarder {
         format!("{scheme}://{}", host.or_else(header).unwrap_or_else(|| "localhost".to_owned()))
     }
 
-    /// Passes on the bytes of a large upload, whose ticket stands in the path.
+    /// Passes on what concerns the bytes of a large upload, whose ticket stands in the path.
     ///
     /// # Errors
     /// 404 when we did not make the ticket, 410 when it is past its time.
@@ -143,7 +143,7 @@ impl Forwarder {
             .client
             .request(ask.method.clone(), url_of(control_plane, &ask.target)?)
             .headers(self.passed_headers(ask, caller)?);
-        let most = if ask.id() == RouteId::ReceiveUpload { u64::MAX } else { LARGEST_BODY };
+        let most = if brings_a_file(ask.id()) { u64::MAX } else { LARGEST_BODY };
         if body.as_ref().is_some_and(|body| body.size_hint().lower() > most) {
             // Not taken: what is left here is read on for a while, so that the client sees the answer.
             return Err(Refusal::BodyTooLarge.into());
@@ -204,9 +204,16 @@ fn url_of(control_plane: &str, target: &Uri) -> Result<Url, Refusal> {
 /// file also the way of its last bytes to the disk.
 fn patience(route: RouteId) -> Duration {
     match route {
-        RouteId::ReceiveUpload => Duration::from_secs(600),
+        // Asked how far it is, or to complete it, the control plane may have to read the file first.
+        RouteId::ReadUploadOffset | RouteId::CompleteUpload => Duration::from_secs(600),
+        _ if brings_a_file(route) => Duration::from_secs(600),
         _ => Duration::from_secs(20),
     }
+}
+
+/// Whether the body of a route is the bytes of a large upload, or a part of them.
+fn brings_a_file(route: RouteId) -> bool {
+    matches!(route, RouteId::ReceiveUpload | RouteId::ResumeUpload)
 }
 
 /// Why a request got no answer: by the fault of its own body, or of the control plane.

@@ -1,6 +1,6 @@
 //! The gate: may this key do this now? Cheap questions first, never async, no network.
 //!
-//! Order of refusal: malformed, unknown, dead, inactive, address, minute, scope. Failed authentications are charged to
+//! Order of refusal: malformed, without a tenant where there are several, unknown, dead, inactive, address, minute, scope. Failed authentications are charged to
 //! their source address, never to a key: a valid key from the same address is not delayed by them.
 
 pub mod budget;
@@ -19,6 +19,7 @@ use common::policy::{self, Denied, Facts};
 use common::routes::{Credential, Route};
 use common::scope::Scope;
 use common::session::is_token;
+use common::tenancy::Tenancy;
 use common::wire::address::Address;
 
 use crate::error::{Failure, Refusal};
@@ -69,6 +70,7 @@ pub struct Gate {
     failures: Failures,
     staleness: Staleness,
     sessions: MacKeys,
+    tenancy: Tenancy,
 }
 
 impl Gate {
@@ -76,13 +78,20 @@ impl Gate {
     pub fn new(keyring: Arc<Keyring>, replica: SharedReplica, staleness: Staleness) -> Self {
         let (budgets, failures, sessions) =
             (Budgets::default(), Failures::default(), MacKeys::derive(&[], Purpose::Session));
-        Self { keyring, replica, budgets, failures, staleness, sessions }
+        let tenancy = Tenancy::default();
+        Self { keyring, replica, budgets, failures, staleness, sessions, tenancy }
     }
 
     /// The same, taking the tokens that `sessions` opens.
     #[must_use]
     pub fn with_sessions(self, sessions: MacKeys) -> Self {
         Self { sessions, ..self }
+    }
+
+    /// The same in a system of this tenancy.
+    #[must_use]
+    pub fn with_tenancy(self, tenancy: Tenancy) -> Self {
+        Self { tenancy, ..self }
     }
 
     /// Admits the key of a request to its route, and spends one request of its minute.
@@ -159,6 +168,9 @@ impl Gate {
             return self.authenticate_session(secret, arrival);
         }
         let presented = Presented::parse(secret).ok_or(Refusal::MalformedKey)?;
+        if !self.tenancy.takes(presented.owner) {
+            return Err(Refusal::TenantRequired.into());
+        }
         let entry = self.keyring.find(&presented.digest())?.ok_or(Refusal::Denied(Denied::Unknown))?;
         match self.judge(&entry, presented.owner, arrival) {
             Ok(()) => Ok(entry),
@@ -243,7 +255,8 @@ fn is_guess(refusal: &Refusal) -> bool {
                 | Denied::Expired
         )
     };
-    matches!(refusal, Refusal::MalformedKey) || matches!(refusal, Refusal::Denied(denied) if dead(denied))
+    matches!(refusal, Refusal::MalformedKey | Refusal::TenantRequired)
+        || matches!(refusal, Refusal::Denied(denied) if dead(denied))
 }
 
 fn entitled(permit: &Permit, route: &Route) -> Result<(), Refusal> {

@@ -1,7 +1,9 @@
 //! A whole system as it runs in production: Redis, the control plane and edges, each a process.
 
 use std::ops::Deref;
+use std::process::Output;
 
+use common::tenancy::Tenancy;
 use tempfile::TempDir;
 
 use crate::doors::Doors;
@@ -15,6 +17,7 @@ pub struct Fleet {
     pub redis: TestRedis,
     pub desk: Program,
     pub edges: Vec<Program>,
+    launch: Launch,
     desk_private: String,
     edges_private: Vec<String>,
     /// Last, so that the processes are gone before their files.
@@ -36,12 +39,37 @@ fn loopback() -> String {
 impl Fleet {
     /// With this many edges, ready to serve.
     pub async fn start(edges: usize) -> Self {
+        let mut fleet = Self::start_in(Tenancy::Single, edges).await;
+        let admin_key = std::fs::read_to_string(fleet.directory.path().join("desk/admin.key")).unwrap();
+        admin_key.trim().clone_into(&mut fleet.doors.admin_key);
+        fleet
+    }
+
+    /// The same for several tenants, of which there is none yet: the operator makes them.
+    pub async fn of_several_tenants(edges: usize) -> Self {
+        Self::start_in(Tenancy::Multi, edges).await
+    }
+
+    /// What the operator's command prints and ends with, beside the running control plane.
+    #[must_use]
+    pub fn operate(&self, arguments: &[&str]) -> Output {
+        arguments.iter().fold(self.launch.clone(), |launch, argument| launch.arg(*argument)).output()
+    }
+
+    /// The same doors for whoever has another admin key.
+    #[must_use]
+    pub fn doors_of(&self, admin_key: &str) -> Doors {
+        Doors { admin_key: admin_key.to_owned(), ..self.doors.clone() }
+    }
+
+    async fn start_in(tenancy: Tenancy, edges: usize) -> Self {
         let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
         let at = |name: &str| directory.path().join(name).display().to_string();
         let (desk_address, desk_private) = (loopback(), loopback());
         let launch = desk_launch(&redis.url(), &at("desk"), &at("blobs"))
             .env("TIDEGATE_LISTEN", &desk_address)
-            .env("TIDEGATE_ADMIN_LISTEN", &desk_private);
+            .env("TIDEGATE_ADMIN_LISTEN", &desk_private)
+            .env("TIDEGATE_TENANCY", tenancy.to_string());
         let desk = launch.start(directory.path());
         let desk_private = format!("http://{desk_private}");
         desk.ready(&desk_private).await;
@@ -52,16 +80,13 @@ impl Fleet {
             .env("TIDEGATE_CONTROL_PLANE", format!("http://{desk_address}"))
             .env("TIDEGATE_EDGE_SECRET_FILE", at("desk/keys/edge.secret"))
             .env("TIDEGATE_SNAPSHOT_KEY", String::from_utf8(keys.stdout).unwrap().trim())
+            .env("TIDEGATE_TENANCY", tenancy.to_string())
             .env("TIDEGATE_WORKERS", "2");
-        let admin_key = std::fs::read_to_string(directory.path().join("desk/admin.key")).unwrap();
-        let doors = Doors {
-            desk: format!("http://{desk_address}"),
-            edges: Vec::new(),
-            admin_key: admin_key.trim().to_owned(),
-        };
+        let doors =
+            Doors { desk: format!("http://{desk_address}"), edges: Vec::new(), admin_key: String::new() };
         let edges_private = Vec::new();
         let mut fleet =
-            Self { doors, redis, desk, edges: Vec::new(), desk_private, edges_private, directory };
+            Self { doors, redis, desk, edges: Vec::new(), launch, desk_private, edges_private, directory };
         for number in 0..edges {
             fleet.add_edge(&edge, number).await;
         }

@@ -31,4 +31,4 @@ pub use eventually::{PATIENCE, eventually};
 pub use fleet::Fleet;
 pub use program::Program;
 pub use redis::TestRedis;
-pub use system::System;
+pub use system::{System, Vendor};

@@ -8,10 +8,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use common::bus::local::LocalBus;
+use common::id::TenantId;
 use common::runtime::clock::{Clock, SystemClock};
 use common::secret::Secret;
+use common::tenancy::Tenancy;
 use common::time::Timestamp;
 use control_plane::app::Running as Desk;
+use control_plane::app::operator::Operator;
+use control_plane::config::Config as DeskConfig;
 use edge::config::{Config as EdgeConfig, ShareLinks};
 use edge::gate::Staleness;
 use tempfile::TempDir;
@@ -42,11 +46,12 @@ pub struct System {
     doors: Doors,
     /// What all its parts go by.
     pub clock: Arc<ForwardClock>,
-    /// The tenant's id.
+    /// The tenant's id; empty where there may be several.
     pub tenant: String,
     desk: Desk,
     /// What its edges follow.
     pub bus: LocalBus,
+    config: DeskConfig,
     stop: CancellationToken,
     directory: TempDir,
 }
@@ -75,30 +80,70 @@ impl System {
 
     /// With this many edges, each with its settings changed by `adjust`, ready to serve.
     pub async fn adjusted(edges: usize, adjust: impl Fn(usize, &mut EdgeConfig)) -> Self {
-        let (directory, stop) = (tempfile::tempdir().unwrap(), CancellationToken::new());
-        let (clock, bus) = (Arc::new(ForwardClock::default()), LocalBus::new());
-        let carrier = Arc::new(bus.clone());
-        let config = control_plane::config::Config::embedded(
-            directory.path().join("desk"),
-            ANY_PORT,
-            &mut common::runtime::settings::Settings::from_parts("", []),
-        );
-        let desk =
-            control_plane::app::start(config, carrier.clone(), clock.clone(), stop.clone()).await.unwrap();
-        let mut addresses = Vec::new();
-        for number in 0..edges {
-            let mut config = edge_config(&format!("edge-{number}"), &desk, directory.path());
-            adjust(number, &mut config);
-            let edge = edge::app::start(config, carrier.clone(), clock.clone(), stop.clone()).await.unwrap();
-            addresses.push(format!("http://{}", edge.address));
+        let system = Self::start(Tenancy::Single, edges, adjust).await;
+        for edge in 0..system.doors.edges.len() {
+            let admin = system.doors.admin(edge);
+            eventually(PATIENCE, || async { admin.get("/v1/applications").await.is(200) }).await;
         }
-        let admin_key = desk.first_admin_key.as_ref().unwrap().expose().to_owned();
-        let doors = Doors { desk: format!("http://{}", desk.address), edges: addresses, admin_key };
+        system
+    }
+
+    /// With two edges, and no tenant yet: see [`System::found`].
+    pub async fn of_several_tenants() -> Self {
+        let system = Self::start(Tenancy::Multi, 2, |_, _| ()).await;
+        for edge in 0..system.doors.edges.len() {
+            let stranger = system.doors.stranger(edge);
+            // Not 503: it knows that there is nobody.
+            eventually(PATIENCE, || async { stranger.get("/v1/applications").await.is(401) }).await;
+        }
+        system
+    }
+
+    /// What the operator at the machine has.
+    pub async fn operator(&self) -> Operator<'_> {
+        Operator::open(&self.config, self.clock.as_ref()).await.unwrap()
+    }
+
+    /// A new tenant, known at every edge.
+    pub async fn found(&self, name: &str) -> Vendor {
+        let operator = self.operator().await;
+        let founded = operator.create(name.to_owned(), None, None).await.unwrap();
+        operator.close().await;
+        let doors = Doors { admin_key: founded.admin_key.expose().to_owned(), ..self.doors.clone() };
         for edge in 0..doors.edges.len() {
             let admin = doors.admin(edge);
             eventually(PATIENCE, || async { admin.get("/v1/applications").await.is(200) }).await;
         }
-        Self { doors, clock, tenant: desk.tenant.to_string(), desk, bus, stop, directory }
+        Vendor { tenant: founded.tenant, doors }
+    }
+
+    async fn start(tenancy: Tenancy, edges: usize, adjust: impl Fn(usize, &mut EdgeConfig)) -> Self {
+        let (directory, stop) = (tempfile::tempdir().unwrap(), CancellationToken::new());
+        let (clock, bus) = (Arc::new(ForwardClock::default()), LocalBus::new());
+        let carrier = Arc::new(bus.clone());
+        let config = DeskConfig::embedded(
+            directory.path().join("desk"),
+            ANY_PORT,
+            &mut common::runtime::settings::Settings::from_parts("", []),
+        );
+        // Always at it: what it may not remove, it must not remove in any test.
+        let upload_sweep_every = Duration::from_millis(100);
+        let config = DeskConfig { tenancy, upload_sweep_every, ..config };
+        let desk = control_plane::app::start(config.clone(), carrier.clone(), clock.clone(), stop.clone())
+            .await
+            .unwrap();
+        let mut addresses = Vec::new();
+        for number in 0..edges {
+            let name = format!("edge-{number}");
+            let mut config = EdgeConfig { tenancy, ..edge_config(&name, &desk, directory.path()) };
+            adjust(number, &mut config);
+            let edge = edge::app::start(config, carrier.clone(), clock.clone(), stop.clone()).await.unwrap();
+            addresses.push(format!("http://{}", edge.address));
+        }
+        let admin_key = desk.first_admin_key.as_ref().map_or("", |key| key.expose()).to_owned();
+        let doors = Doors { desk: format!("http://{}", desk.address), edges: addresses, admin_key };
+        let tenant = desk.tenant.map(|tenant| tenant.to_string()).unwrap_or_default();
+        Self { doors, clock, tenant, desk, bus, config, stop, directory }
     }
 
     /// What its planes share.
@@ -120,6 +165,20 @@ impl System {
     }
 }
 
+/// One of several tenants, reached through the doors of the system that it is in.
+pub struct Vendor {
+    pub tenant: TenantId,
+    doors: Doors,
+}
+
+impl Deref for Vendor {
+    type Target = Doors;
+
+    fn deref(&self) -> &Doors {
+        &self.doors
+    }
+}
+
 fn edge_config(name: &str, desk: &Desk, directory: &Path) -> EdgeConfig {
     EdgeConfig {
         listen: ANY_PORT,
@@ -128,6 +187,7 @@ fn edge_config(name: &str, desk: &Desk, directory: &Path) -> EdgeConfig {
         blobs: directory.join("desk/blobs"),
         public_url: None,
         control_plane: Some(format!("http://{}", desk.address)),
+        tenancy: Tenancy::Single,
         edge_secrets: desk.edge_secrets.clone(),
         snapshot_keys: vec![desk.verifying_key],
         cache: directory.join(name),

@@ -26,6 +26,12 @@ pub fn malformed_key() -> Problem {
     Problem::new(Code::Unauthorized, "key_malformed", "Invalid API key")
 }
 
+/// The credential is a bare secret, in a system of several tenants.
+#[must_use]
+pub fn tenant_required() -> Problem {
+    Problem::new(Code::Unauthorized, "tenant_required", "Invalid API key")
+}
+
 /// The key may not be used.
 #[must_use]
 pub fn denied(denied: Denied) -> Problem {

@@ -5,8 +5,8 @@ use common::page::{Turn, next_link};
 use common::problem::{Pagination, render_success};
 use common::proof::SEQUENCE_HEADER;
 use common::wire::Position;
-use http::HeaderValue;
 use http::header::LINK;
+use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -20,7 +20,9 @@ pub(crate) type Handled = Result<Answer, Failure>;
 #[derive(Debug)]
 pub(crate) struct Answer {
     outcome: Outcome,
-    data: Box<RawValue>,
+    /// Nothing where headers say all.
+    data: Option<Box<RawValue>>,
+    headers: HeaderMap,
     pagination: Option<Pagination>,
     /// Where the next page is: `Link` (RFC 8288).
     next: Option<String>,
@@ -75,17 +77,33 @@ impl Answer {
         Self { position: Some(position), ..self }
     }
 
-    fn new(outcome: Outcome, data: &impl Serialize) -> Handled {
-        let data = serde_json::value::to_raw_value(data).map_err(|e| Failure::broken("api", e))?;
-        Ok(Self {
-            outcome,
-            data,
+    /// 200 without a body.
+    pub(crate) fn bodiless() -> Self {
+        Self {
+            outcome: Outcome::Done,
+            data: None,
+            headers: HeaderMap::new(),
             pagination: None,
             next: None,
             position: None,
             kept: Kept::Not,
             is_bare: false,
-        })
+        }
+    }
+
+    /// 204.
+    pub(crate) fn empty() -> Self {
+        Self { outcome: Outcome::Empty, ..Self::bodiless() }
+    }
+
+    /// The same with headers of its own.
+    pub(crate) fn with_headers(self, headers: HeaderMap) -> Self {
+        Self { headers, ..self }
+    }
+
+    fn new(outcome: Outcome, data: &impl Serialize) -> Handled {
+        let data = serde_json::value::to_raw_value(data).map_err(|e| Failure::broken("api", e))?;
+        Ok(Self { outcome, data: Some(data), ..Self::bodiless() })
     }
 
     /// An answer that was given before, with its status and body.
@@ -110,10 +128,11 @@ impl Answer {
     }
 
     fn body(&self, request_id: &str) -> Result<Vec<u8>, Failure> {
+        let Some(data) = &self.data else { return Ok(Vec::new()) };
         if self.is_bare {
-            return Ok(self.data.get().as_bytes().to_vec());
+            return Ok(data.get().as_bytes().to_vec());
         }
-        render_success(&self.data, self.pagination, request_id).map_err(|e| Failure::broken("api", e))
+        render_success(data, self.pagination, request_id).map_err(|e| Failure::broken("api", e))
     }
 
     /// True when it tells of a write.
@@ -130,6 +149,7 @@ impl Answer {
         if let Some(next) = self.next.and_then(|link| HeaderValue::from_str(&link).ok()) {
             response.headers_mut().insert(LINK, next);
         }
+        response.headers_mut().extend(self.headers);
         if let Some(position) = self.position.and_then(|p| HeaderValue::from_str(&p.to_string()).ok()) {
             response.headers_mut().insert(SEQUENCE_HEADER, position);
         }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use common::id::{CustomerId, TenantId};
 use common::mac::MacKeys;
 use common::runtime::clock::{Clock, entropy};
+use common::tenancy::Tenancy;
+use common::time::Timestamp;
 use common::wire::Position;
 use rand::rngs::StdRng;
 
@@ -40,6 +42,8 @@ pub(crate) struct Desk {
     /// What links start with, when it is configured.
     pub(crate) public_url: Option<String>,
     pub(crate) draft_by_default: bool,
+    /// For how many vendors it works.
+    pub(crate) tenancy: Tenancy,
     /// Wakes the publisher.
     pub(crate) announcer: Announcer,
     /// The requests with an `Idempotency-Key` that are being answered.
@@ -89,7 +93,7 @@ impl Desk {
     pub(super) async fn file_facts(
         &self,
         truth: &mut (impl Reading + ?Sized),
-        tenant: TenantId,
+        (tenant, now): (TenantId, Timestamp),
         file: &AddFile,
     ) -> Result<FileFacts, Failure> {
         Ok(FileFacts {
@@ -97,6 +101,7 @@ impl Desk {
             version: truth.version(tenant, &file.application, &file.version).await?,
             tiers: truth.tiers(tenant).await?,
             enabled_by_default: !self.draft_by_default,
+            usage: truth.usage(tenant, now).await?,
         })
     }
 }

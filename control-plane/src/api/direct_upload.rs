@@ -63,16 +63,18 @@ pub(super) async fn upload(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
     };
     caller.permits(&command.application)?;
     // Decided twice: now, so that what will be refused leaves no bytes behind, and again where it is written.
-    let facts = desk.file_facts(&mut *desk.store.read().await?, context.tenant, &command).await?;
+    let facts =
+        desk.file_facts(&mut *desk.store.read().await?, (context.tenant, context.now), &command).await?;
     let foreseen = Stored { size: bytes.size(), digest: Digest([0; 32]) };
-    version::add_file(command.clone(), foreseen, facts, &context, &mut desk.rng()?)?;
-    let blob = bytes.keep().await?;
-    desk.metrics.count_upload(blob.size);
-    let stored = Stored { size: blob.size, digest: blob.digest };
+    version::add_unannounced(command.clone(), foreseen, facts, &context, &mut desk.rng()?)?;
+    let sealed = bytes.seal().await?;
+    let stored = Stored { size: sealed.blob.size, digest: sealed.blob.digest };
     let mut truth = desk.store.write().await?;
-    let facts = desk.file_facts(&mut *truth, context.tenant, &command).await?;
-    let decision = version::add_file(command, stored, facts, &context, &mut desk.rng()?)?;
+    let facts = desk.file_facts(&mut *truth, (context.tenant, context.now), &command).await?;
+    let decision = version::add_unannounced(command, stored, facts, &context, &mut desk.rng()?)?;
     let answer = Answer::created(&AddedView::of(&decision.outcome))?;
+    sealed.name().await?;
+    desk.metrics.count_upload(stored.size);
     desk.settle(&caller, truth, decision.change, answer).await
 }
 

@@ -7,6 +7,7 @@ mod idempotency;
 mod keys;
 mod noise;
 mod sessions;
+mod sweeping;
 mod tiers;
 mod uploads;
 mod versions;
@@ -20,6 +21,7 @@ use common::id::TenantId;
 use common::mac::{MacKeys, Purpose};
 use common::runtime::clock::{Clock as _, ManualClock};
 use common::secret::Secret;
+use common::tenancy::Tenancy;
 use common::time::Timestamp;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
@@ -111,6 +113,7 @@ impl House {
             failures: Failures::default(),
             public_url: None,
             draft_by_default: false,
+            tenancy: Tenancy::Single,
             announcer: Announcer::default(),
             in_flight: InFlight::default(),
             admin_aliases: vec!["provisioner".parse().unwrap()],

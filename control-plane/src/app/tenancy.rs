@@ -1,8 +1,9 @@
-//! The first tenant and its first admin key, made when the database is new.
+//! The first tenant and its first admin key, made when the database of a system of one tenant is new.
 
 use common::id::TenantId;
 use common::key::text_of;
 use common::secret::Secret;
+use common::tenancy::Tenancy;
 use common::time::Timestamp;
 use rand::Rng;
 
@@ -17,23 +18,30 @@ use crate::store::Store;
 const NAME: &str = "Tidegate";
 
 /// Whom this desk works for.
-pub(super) struct Tenancy {
-    pub(super) tenant: TenantId,
+#[derive(Default)]
+pub(super) struct First {
+    /// The one tenant; `None` where there may be several.
+    pub(super) tenant: Option<TenantId>,
     /// The admin key, when it was made now and not brought along.
     pub(super) made: Option<Secret>,
 }
 
-/// The tenant that is there, or a new one.
+/// The tenant that is there, or a new one. Where there may be several, they are the operator's to make.
 pub(super) async fn first(
     store: &dyn Store,
     config: &Config,
     now: Timestamp,
     rng: &mut (impl Rng + Send),
-) -> Result<Tenancy, StartError> {
+) -> Result<First, StartError> {
+    if config.tenancy == Tenancy::Multi {
+        return Ok(First::default());
+    }
     // Looked at while writing: of several desks that start together, one makes the tenant.
     let mut truth = store.write().await?;
-    if let Some(tenant) = truth.tenants().await?.first() {
-        return Ok(Tenancy { tenant: tenant.id, made: None });
+    match truth.tenants().await?.as_slice() {
+        [] => {}
+        [tenant] => return Ok(First { tenant: Some(tenant.id), made: None }),
+        several => return Err(StartError::SeveralTenants(several.len())),
     }
     let id = config.tenant_id.unwrap_or_else(|| TenantId::generate(rng));
     let context = Context { tenant: id, actor: Actor::operator(), now };
@@ -49,25 +57,10 @@ pub(super) async fn first(
         made = Some(key);
     }
     truth.commit(decision.change).await?;
-    Ok(Tenancy { tenant: id, made })
+    Ok(First { tenant: Some(id), made })
 }
 
-/// Makes a further admin key with all scopes, for an operator who has lost his.
-pub(crate) async fn add_admin(
-    store: &dyn Store,
-    now: Timestamp,
-    rng: &mut (impl Rng + Send),
-) -> Result<Secret, StartError> {
-    let mut truth = store.write().await?;
-    let tenants = truth.tenants().await?;
-    let id = tenants.first().map(|tenant| tenant.id).ok_or(StartError::NoTenant)?;
-    let context = Context { tenant: id, actor: Actor::operator(), now };
-    let decision = tenant::add_admin(&context, rng);
-    let key = key_text(id, &decision.outcome);
-    truth.commit(decision.change).await?;
-    Ok(key)
-}
-
-fn key_text(tenant: TenantId, new: &NewKey) -> Secret {
+/// The key as its owner uses it.
+pub(super) fn key_text(tenant: TenantId, new: &NewKey) -> Secret {
     Secret::new(text_of(tenant, &new.secret))
 }

@@ -1,6 +1,6 @@
 //! What a decision leads to: rows to write, records to announce, lines for the audit.
 
-use common::id::{ApplicationId, CustomerId, SessionId, TenantId, VersionId};
+use common::id::{ApplicationId, CustomerId, SessionId, TenantId, UploadId, VersionId};
 use common::tier::Tier;
 use common::time::Timestamp;
 use common::wire::address::Address;
@@ -60,6 +60,8 @@ pub enum Row {
     Answer(KeptAnswer),
     /// The row of a session goes: its time has been over for long.
     Forget(SessionId),
+    /// The upload is gone.
+    EndUpload(UploadId),
 }
 
 /// A record that changed, for the edges.

@@ -105,6 +105,21 @@ pub enum Refusal {
     /// No such tenant.
     #[error("Tenant '{0}' does not exist")]
     UnknownTenant(TenantId),
+    /// More than the tenant may store.
+    #[error(
+        "This would exceed the storage quota: {current} of {limit} bytes are used, {requested} more were requested. Ask the operator for more"
+    )]
+    QuotaExceeded {
+        /// In bytes, uploads under way counted.
+        current: u64,
+        /// In bytes.
+        limit: u64,
+        /// In bytes.
+        requested: u64,
+    },
+    /// The operator has stopped it.
+    #[error("Account is inactive")]
+    TenantSuspended,
     /// No such version.
     #[error("Version '{version}' of application '{application}' does not exist")]
     UnknownVersion {
@@ -158,6 +173,12 @@ pub enum Refusal {
     /// Its time is over.
     #[error("Upload '{0}' has expired: begin a new one")]
     UploadExpired(UploadId),
+    /// Somebody is sending a part of it.
+    #[error("Upload '{0}' is receiving a part right now: wait for that to end, then ask where it stands")]
+    UploadBusy(UploadId),
+    /// A whole body took the place of the parts that were being sent.
+    #[error("Upload '{0}' was replaced, or given up, by another request: ask where it stands")]
+    UploadReplaced(UploadId),
     /// Its file is published; bytes that come now would change nothing.
     #[error("Upload '{0}' is complete: begin a new one for another file")]
     UploadCompleted(UploadId),

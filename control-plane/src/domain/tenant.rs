@@ -1,4 +1,5 @@
-//! Tenants: vendors. In single-tenant mode there is one, made at first start.
+//! Tenants: vendors. In single-tenant mode there is one, made at first start; several are the operator's to make,
+//! suspend and bound.
 
 use common::id::TenantId;
 use common::scope::Scopes;
@@ -21,13 +22,17 @@ pub struct Tenant {
     pub name: String,
     /// False stops everything of the tenant.
     pub is_active: bool,
+    /// The most bytes that its files and living uploads may have; `None` = no limit.
+    pub quota_bytes: Option<u64>,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
 impl Tenant {
     fn describe(&self) -> Facts {
-        vec![("name", self.name.clone()), ("isActive", self.is_active.to_string())]
+        let mut said = vec![("name", self.name.clone()), ("isActive", self.is_active.to_string())];
+        said.extend(self.quota_bytes.map(|quota| ("quotaBytes", quota.to_string())));
+        said
     }
 }
 
@@ -36,6 +41,7 @@ impl Tenant {
 pub struct Found {
     name: String,
     secret: Option<Secret>,
+    quota_bytes: Option<u64>,
 }
 
 impl Found {
@@ -51,7 +57,13 @@ impl Found {
         }
         let Some(name) = name else { return Err(faults.refuse()) };
         faults.check()?;
-        Ok(Self { name, secret })
+        Ok(Self { name, secret, quota_bytes: None })
+    }
+
+    /// The same with a bound on what the tenant stores.
+    #[must_use]
+    pub fn with_quota(self, quota_bytes: Option<u64>) -> Self {
+        Self { quota_bytes, ..self }
     }
 }
 
@@ -68,7 +80,13 @@ pub fn found(
     if existing.is_some() {
         return Err(Refusal::DuplicateTenant(context.tenant));
     }
-    let tenant = Tenant { id: context.tenant, name: command.name, is_active: true, created_at: context.now };
+    let tenant = Tenant {
+        id: context.tenant,
+        name: command.name,
+        is_active: true,
+        quota_bytes: command.quota_bytes,
+        created_at: context.now,
+    };
     let mut change = Change::default();
     let address = Address::Tenant(tenant.id);
     change.announce(address.clone(), false);
@@ -80,6 +98,55 @@ pub fn found(
     }
     let outcome = admin_key(&mut change, command.secret, context, rng);
     Ok(Decision { change, outcome })
+}
+
+/// The command: what the operator changes about a tenant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Alter {
+    /// Stops everything of the tenant: keys, sessions, links, uploads.
+    Suspend,
+    /// Lets it go on.
+    Resume,
+    /// Bounds what it stores, from now on; `None` = no limit.
+    Quota(Option<u64>),
+}
+
+impl Alter {
+    fn action(self) -> &'static str {
+        match self {
+            Self::Suspend => "tenant.suspend",
+            Self::Resume => "tenant.resume",
+            Self::Quota(_) => "tenant.quota",
+        }
+    }
+}
+
+/// Decides on a change of the context's tenant. What is so already changes nothing.
+///
+/// # Errors
+/// When there is no such tenant.
+pub fn alter(
+    command: Alter,
+    existing: Option<Tenant>,
+    context: &Context,
+) -> Result<Decision<Tenant>, Refusal> {
+    let before = existing.ok_or(Refusal::UnknownTenant(context.tenant))?;
+    let mut after = before.clone();
+    match command {
+        Alter::Suspend => after.is_active = false,
+        Alter::Resume => after.is_active = true,
+        Alter::Quota(quota_bytes) => after.quota_bytes = quota_bytes,
+    }
+    let mut change = Change::default();
+    if after != before {
+        let address = Address::Tenant(after.id);
+        change.audit(context, command.action(), address.to_string(), (before.describe(), after.describe()));
+        if after.is_active != before.is_active {
+            change.announce(address, !after.is_active);
+        }
+        change.update(Noun::Tenant(after.clone()));
+    }
+    Ok(Decision { change, outcome: after })
 }
 
 /// Decides on a new admin key with all scopes, for an operator who has none (any more).

@@ -6,7 +6,9 @@ use common::time::Timestamp;
 use rand::Rng;
 use std::time::Duration;
 
-use super::change::{Change, Decision, Noun};
+use super::application::{Application, living};
+use super::change::{Change, Decision, Noun, Row};
+use super::tenant::Tenant;
 use super::version::{AddFile, Added, FileFacts, FileFields, Stored, add_file, foresee};
 use super::{Context, Faults, Refusal, field};
 
@@ -15,6 +17,9 @@ const LARGEST: u64 = 1 << 50;
 
 /// How long an upload may take from its beginning to its completion.
 pub const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a completed upload is remembered after its time, so that completing it again gives the same answer.
+pub const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How far an upload has come.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,14 +94,16 @@ impl Begin {
 /// Decides on a large upload, refusing now what would be refused at its completion.
 ///
 /// # Errors
-/// As [`add_file`].
+/// As [`add_file`], and when the tenant may not store so much.
 pub fn begin(
     command: Begin,
     facts: FileFacts,
     context: &Context,
     rng: &mut impl Rng,
 ) -> Result<Decision<Upload>, Refusal> {
+    let usage = facts.usage;
     foresee(&command.file, facts, context, rng)?;
+    usage.admit(command.size)?;
     let upload = Upload {
         id: UploadId::generate(rng),
         tenant: context.tenant,
@@ -117,6 +124,21 @@ pub fn begin(
     change.audit(context, "upload.begin", upload.target(), (vec![], after));
     change.insert(Noun::Upload(upload.clone()));
     Ok(Decision { change, outcome: upload })
+}
+
+/// Whether those whom an upload is for still want it: a ticket is no key, and is not asked about in any other way.
+///
+/// # Errors
+/// When the tenant is suspended, or the application was deleted meanwhile.
+pub fn is_wanted(
+    upload: &Upload,
+    tenant: Option<&Tenant>,
+    application: Option<Application>,
+) -> Result<(), Refusal> {
+    if !tenant.is_some_and(|tenant| tenant.is_active) {
+        return Err(Refusal::TenantSuspended);
+    }
+    living(application, &upload.command.application).map(drop)
 }
 
 /// Whether bytes may come now, before any is read.
@@ -166,6 +188,37 @@ pub fn receive(
         change.update(Noun::Upload(upload.clone()));
     }
     Ok(Decision { change, outcome: upload })
+}
+
+/// Gives an upload up: what came of it goes.
+///
+/// # Errors
+/// As [`may_receive`].
+pub fn abandon(
+    id: &UploadId,
+    existing: Option<Upload>,
+    context: &Context,
+) -> Result<Decision<Upload>, Refusal> {
+    let upload = may_receive(id, existing, context)?;
+    Ok(end(upload, "upload.abandon", context))
+}
+
+/// Ends an upload whose time is over; `None` while it is not.
+#[must_use]
+pub fn expire(upload: Upload, context: &Context) -> Option<Decision<Upload>> {
+    let kept = match upload.progress {
+        Progress::Begun | Progress::Received(_) => Duration::ZERO,
+        Progress::Completed { .. } => REMEMBERED,
+    };
+    (upload.expires_at.plus(kept) <= context.now).then(|| end(upload, "upload.expire", context))
+}
+
+fn end(upload: Upload, action: &'static str, context: &Context) -> Decision<Upload> {
+    let mut change = Change::default();
+    let before = vec![("fileName", upload.command.file_name.clone())];
+    change.audit(context, action, upload.target(), (before, vec![]));
+    change.rows.push(Row::EndUpload(upload.id.clone()));
+    Decision { change, outcome: upload }
 }
 
 /// The fields of the completion as they come: the short form names the upload, the long one repeats what it is about.

@@ -12,7 +12,9 @@ use super::change::{Change, Decision, Facts, Noun};
 use super::{Context, Edit, Faults, Refusal, field, known_tier};
 
 pub(super) use file::foresee;
-pub use file::{AddFile, Added, FileFacts, FileFields, MOST_FILES, Stored, add_file, folded};
+pub use file::{
+    AddFile, Added, FileFacts, FileFields, MOST_FILES, Stored, add_file, add_unannounced, folded,
+};
 
 /// A version of an application.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -23,6 +23,7 @@ use super::{Committed, Mark, Shelf, Slice, Store, StoreError};
 use crate::domain::application::{self, Application, Assign, AssignFacts};
 use crate::domain::customer::{self, Customer};
 use crate::domain::key::{self, KeyFacts, NewKey};
+use crate::domain::quota::Usage;
 use crate::domain::tenant::{Found, found};
 use crate::domain::upload::{self, Begin, Complete, CompleteFacts, CompleteFields};
 use crate::domain::version::{AddFile, Added, FileFacts, FileFields, Stored, add_file};
@@ -55,6 +56,8 @@ macro_rules! suite {
             lists_go_on_behind_a_place_whatever_comes_in_between,
             a_version_gathers_its_files,
             an_upload_remembers_how_far_it_came,
+            files_and_living_uploads_are_what_a_tenant_uses,
+            uploads_whose_time_is_over_are_found_and_bytes_that_something_has,
             no_secret_is_kept,
             an_answer_is_kept_beside_its_write_until_it_expires,
             of_two_answers_to_one_request_one_is_kept,
@@ -86,7 +89,8 @@ pub(crate) use suite;
 pub(crate) use things::{
     a_key_is_found_by_its_digest_with_all_it_depends_on, a_version_gathers_its_files,
     an_upload_remembers_how_far_it_came, deleted_things_keep_their_ids_and_leave_the_lists,
-    grants_are_part_of_their_customers, no_secret_is_kept,
+    files_and_living_uploads_are_what_a_tenant_uses, grants_are_part_of_their_customers, no_secret_is_kept,
+    uploads_whose_time_is_over_are_found_and_bytes_that_something_has,
 };
 pub(crate) use writes::{
     a_failed_commit_leaves_nothing, a_reading_sees_one_moment, a_walk_finds_every_record_once,
@@ -180,6 +184,7 @@ pub(crate) async fn new_file(store: &dyn Store, version: &str, name: &str, seed:
         version: reading.version(tenant(), &command.application, &command.version).await.unwrap(),
         tiers: reading.tiers(tenant()).await.unwrap(),
         enabled_by_default: true,
+        usage: Usage::default(),
     };
     drop(reading);
     let stored = Stored { size: 1 << 40, digest: Digest::of(name.as_bytes()) };

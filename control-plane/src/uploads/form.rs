@@ -4,8 +4,10 @@ use bytes::Bytes;
 use common::digest::Digest;
 use common::problem::{Code, Problem};
 use futures_util::Stream;
+use http::header::CONTENT_DISPOSITION;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 
+use crate::uploads::disposition::file_name;
 use crate::uploads::{Blobs, Receiver};
 
 /// The most bytes of file that a direct upload takes.
@@ -137,7 +139,9 @@ async fn read_file(blobs: &Blobs, mut part: Field<'_>) -> Result<FormFile, Unrea
         bytes.write(piece).await?;
     }
     let content_type = part.content_type().map(ToString::to_string);
-    Ok(FormFile { name: part.file_name().map(str::to_owned), content_type, bytes })
+    let disposition = part.headers().get(CONTENT_DISPOSITION);
+    let name = disposition.and_then(|header| file_name(header.as_bytes()));
+    Ok(FormFile { name, content_type, bytes })
 }
 
 async fn read_text(mut part: Field<'_>) -> Result<String, Unreadable> {
@@ -171,7 +175,7 @@ mod tests {
             Err(Unreadable::Disk(e)) => panic!("{e}"),
         };
         let digest = match form.file {
-            Some(file) => Some(file.bytes.keep().await.unwrap().digest),
+            Some(file) => Some(file.bytes.seal().await.unwrap().blob.digest),
             None => None,
         };
         Ok((form.texts, digest))

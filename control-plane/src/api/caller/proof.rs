@@ -24,6 +24,9 @@ pub(crate) struct Use {
 /// Who brings the text of a key.
 pub(crate) async fn by_key(desk: &Desk, text: &str, used: Use) -> Result<Caller, Failure> {
     let presented = Presented::parse(text).ok_or_else(refusals::malformed_key)?;
+    if !desk.tenancy.takes(presented.owner) {
+        return Err(refusals::tenant_required().into());
+    }
     let digest = presented.digest();
     let known = desk.store.read().await?.identify(&digest).await?;
     judge(known, &digest, presented.owner, used)

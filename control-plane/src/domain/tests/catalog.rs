@@ -1,5 +1,7 @@
 //! Applications, versions, files and uploads.
 
+use std::time::Duration;
+
 use common::catalog::FileType;
 use common::digest::Digest;
 use common::id::CustomerId;
@@ -8,11 +10,15 @@ use common::time::Timestamp;
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 use super::super::application::{self, Application, Assign, AssignFacts};
-use super::super::upload::{self, Begin, Complete, CompleteFacts, CompleteFields, LIFETIME, Upload};
+use super::super::quota::Usage;
+use super::super::tenant::Tenant;
+use super::super::upload::{
+    self, Begin, Complete, CompleteFacts, CompleteFields, LIFETIME, Progress, REMEMBERED, Upload,
+};
 use super::super::version::{
     self, AddFile, Added, FileFacts, FileFields, Patch, PatchFacts, Stored, Version,
 };
-use super::super::{Decision, Edit, Refusal};
+use super::super::{Decision, Edit, Refusal, Row};
 use super::{context, fields_of, rng, set, some, told};
 
 fn ids(texts: &[&str]) -> Vec<CustomerId> {
@@ -111,6 +117,7 @@ fn facts(version: Option<&Version>) -> FileFacts {
         version: version.cloned(),
         tiers: tier::defaults(),
         enabled_by_default: true,
+        usage: Usage::default(),
     }
 }
 
@@ -259,6 +266,55 @@ fn an_upload_takes_exactly_the_bytes_that_were_announced_and_in_time() {
     assert!(receive(5, context()).is_ok());
     let early = completed(&upload, CompleteFields::default());
     assert_eq!(early.unwrap_err(), Refusal::UploadNotReceived(upload.id.clone()));
+}
+
+#[test]
+fn an_upload_ends_by_its_owner_or_by_its_time_and_a_completed_one_is_remembered() {
+    let upload = begun(5);
+    let received = upload::receive(&upload.id, Some(upload.clone()), STORED, &context()).unwrap().outcome;
+    let completed = Upload {
+        progress: Progress::Completed {
+            stored: STORED,
+            version: "ver_1".parse().unwrap(),
+            file: "file_1".parse().unwrap(),
+        },
+        ..upload.clone()
+    };
+    for living in [&upload, &received] {
+        let ended = upload::abandon(&upload.id, Some(living.clone()), &context()).unwrap();
+        assert_eq!(ended.change.rows, [Row::EndUpload(upload.id.clone())]);
+        assert_eq!(ended.change.audit[0].action, "upload.abandon");
+    }
+    let abandoned = upload::abandon(&upload.id, Some(completed.clone()), &context());
+    assert_eq!(abandoned.unwrap_err(), Refusal::UploadCompleted(upload.id.clone()));
+    for (upload, span) in [(&upload, LIFETIME), (&received, LIFETIME), (&completed, LIFETIME + REMEMBERED)] {
+        let mut later = context();
+        later.now = context().now.plus(span - Duration::from_millis(1));
+        assert_eq!(upload::expire(upload.clone(), &later), None);
+        later.now = context().now.plus(span);
+        let ended = upload::expire(upload.clone(), &later).unwrap();
+        assert_eq!((ended.change.rows.len(), ended.change.audit[0].action), (1, "upload.expire"));
+    }
+}
+
+#[test]
+fn an_upload_is_wanted_while_its_tenant_and_its_application_are_there() {
+    let upload = begun(5);
+    let mut vendor = Tenant {
+        id: upload.tenant,
+        name: "Acme".to_owned(),
+        is_active: true,
+        quota_bytes: None,
+        created_at: context().now,
+    };
+    assert_eq!(upload::is_wanted(&upload, Some(&vendor), Some(tool())), Ok(()));
+    let deleted = Application { deleted_at: Some(context().now), ..tool() };
+    for gone in [None, Some(deleted)] {
+        let refused = upload::is_wanted(&upload, Some(&vendor), gone);
+        assert!(matches!(refused, Err(Refusal::UnknownApplication(_))));
+    }
+    vendor.is_active = false;
+    assert_eq!(upload::is_wanted(&upload, Some(&vendor), None), Err(Refusal::TenantSuspended));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use super::super::key::{self, Fields, ForCustomer, ForCustomerFacts, Key, KeyFacts, NewKey};
+use super::super::tenant::Alter;
 use super::super::{Context, Decision, Edit, Noun, Refusal, Row, tenant};
 use super::{NOW, context, customer, fields_of, rng, set, some, told};
 
@@ -277,6 +278,31 @@ fn a_tenant_begins_with_tiers_and_an_admin_key() {
     assert_eq!(decision.outcome.key.policy.scopes, Scopes::full());
     let short = common::secret::Secret::new("too-short".to_owned());
     assert_eq!(fields_of(&tenant::Found::parse("Acme".to_owned(), Some(short)).unwrap_err()), ["secret"]);
+}
+
+#[test]
+fn a_tenant_is_suspended_resumed_and_bounded_and_what_is_so_already_changes_nothing() {
+    let command = tenant::Found::parse("Acme".to_owned(), None).unwrap().with_quota(Some(10));
+    let founded = tenant::found(command, None, &context(), &mut rng()).unwrap();
+    let Some(Row::Insert(Noun::Tenant(mut tenant))) = founded.change.rows.first().cloned() else { panic!() };
+    assert_eq!(tenant.quota_bytes, Some(10));
+    let steps = [
+        (Alter::Resume, None),
+        (Alter::Suspend, Some(("tenant.suspend", vec![true]))),
+        (Alter::Suspend, None),
+        (Alter::Resume, Some(("tenant.resume", vec![false]))),
+        (Alter::Quota(Some(10)), None),
+        // Edges know of no quota.
+        (Alter::Quota(None), Some(("tenant.quota", vec![]))),
+    ];
+    for (command, expected) in steps {
+        let decision = tenant::alter(command, Some(tenant), &context()).unwrap();
+        let denials = decision.change.announcements.iter().map(|told| told.denies).collect();
+        let told = decision.change.audit.first().map(|line| (line.action, denials));
+        assert_eq!((told, decision.change.is_empty()), (expected.clone(), expected.is_none()), "{command:?}");
+        tenant = decision.outcome;
+    }
+    assert!(matches!(tenant::alter(Alter::Suspend, None, &context()), Err(Refusal::UnknownTenant(_))));
 }
 
 proptest! {

@@ -8,6 +8,7 @@ use rand::Rng;
 
 use super::super::application::{Application, living};
 use super::super::change::{Change, Decision, Noun, Row};
+use super::super::quota::Usage;
 use super::super::{Context, Edit, Faults, Refusal, field, known_tier};
 use super::Version;
 
@@ -80,12 +81,12 @@ impl AddFile {
         let version = faults.required("version", fields.version, field::text);
         let file_name = faults.required("fileName", fields.file_name, |name| catalog::parse_file_name(&name));
         let file_type = faults.edit("fileType", or_guess(fields.file_type), field::text::<FileType>);
-        let content_type = faults.optional("contentType", fields.content_type, content_type);
+        let content_type = faults.optional("contentType", said(fields.content_type), content_type);
         let description = faults.optional("description", fields.description, field::prose(2_000));
         let release_notes = faults.optional("releaseNotes", fields.release_notes, field::prose(5_000));
         let required_tier =
             faults.edit("requiredTier", or_guess(fields.required_tier), field::text::<TierName>);
-        let channel = faults.optional("channel", fields.channel, field::word);
+        let channel = faults.optional("channel", said(fields.channel), field::word);
         let file_name = file_name?;
         Some(Self {
             application: application?,
@@ -104,8 +105,12 @@ impl AddFile {
 }
 
 /// Forms of web pages send empty text for what was left out.
+fn said(raw: Option<String>) -> Option<String> {
+    raw.filter(|text| !text.trim().is_empty())
+}
+
 fn or_guess(raw: Option<String>) -> Edit<String> {
-    raw.filter(|text| !text.trim().is_empty()).into()
+    said(raw).into()
 }
 
 /// A media type (RFC 9110 section 8.3.1) of at most 100 characters; only what a header can carry.
@@ -140,6 +145,8 @@ pub struct FileFacts {
     pub tiers: Vec<Tier>,
     /// Whether a version is shown when nobody says.
     pub enabled_by_default: bool,
+    /// What the tenant stores.
+    pub usage: Usage,
 }
 
 /// Whether the file could be added, before its bytes are there; gives the version as it will be, without the file.
@@ -219,7 +226,22 @@ pub struct Added {
     pub file: File,
 }
 
-/// Decides on a file whose bytes lie in the store.
+/// Decides on a file that comes without having been announced: there must be a place for it.
+///
+/// # Errors
+/// As [`add_file`], and when the tenant may not store so much.
+pub fn add_unannounced(
+    command: AddFile,
+    stored: Stored,
+    facts: FileFacts,
+    context: &Context,
+    rng: &mut impl Rng,
+) -> Result<Decision<Added>, Refusal> {
+    facts.usage.admit(stored.size)?;
+    add_file(command, stored, facts, context, rng)
+}
+
+/// Decides on a file whose bytes lie in the store, and whose place was counted before.
 ///
 /// # Errors
 /// When the application or tier is unknown, the version has such a file, was withdrawn, or is not as the command says.

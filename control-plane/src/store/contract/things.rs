@@ -1,6 +1,10 @@
 //! Things: what was written is found again, as a whole and by those who look for it.
 
+use std::time::Duration;
+
 use super::*;
+use crate::domain::Row;
+use crate::domain::tenant::{self as tenant_domain, Alter};
 
 pub(crate) async fn grants_are_part_of_their_customers(database: &dyn Database) {
     let (store, _) = with_tenant(database).await;
@@ -132,6 +136,7 @@ pub(crate) async fn an_upload_remembers_how_far_it_came(database: &dyn Database)
         version: None,
         tiers: vec![],
         enabled_by_default: true,
+        usage: Usage::default(),
     };
     let command = Begin::parse(fields, Some(5)).unwrap();
     let begun = upload::begin(command, facts.clone(), &context(), &mut rng(30)).unwrap();
@@ -154,10 +159,115 @@ pub(crate) async fn an_upload_remembers_how_far_it_came(database: &dyn Database)
         version: Some(done.outcome.version.clone()),
         tiers: vec![],
         enabled_by_default: true,
+        usage: Usage::default(),
     };
     let facts = CompleteFacts { upload: read().await, file };
     let again = upload::complete(command, facts, &context(), &mut rng(32)).unwrap();
     assert_eq!((again.outcome, again.change), (done.outcome, Change::default()));
+}
+
+pub(crate) async fn uploads_whose_time_is_over_are_found_and_bytes_that_something_has(
+    database: &dyn Database,
+) {
+    let (store, _) = with_tenant(database).await;
+    commit(store.as_ref(), new_application("tool", &[])).await.unwrap();
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let mut ids = Vec::new();
+    for (number, bytes) in ["same", "same", "other"].into_iter().enumerate() {
+        let number = u64::try_from(number).unwrap();
+        let fields = FileFields {
+            application_id: Some("tool".to_owned()),
+            version: Some(format!("{number}.0")),
+            file_name: Some("big.iso".to_owned()),
+            ..FileFields::default()
+        };
+        let facts = FileFacts {
+            application: application_of(store.as_ref(), "tool").await,
+            version: None,
+            tiers: vec![],
+            enabled_by_default: true,
+            usage: Usage::default(),
+        };
+        let mut context = context();
+        context.now = context.now.plus(Duration::from_secs(number));
+        let begun = upload::begin(
+            Begin::parse(fields, Some(5)).unwrap(),
+            facts.clone(),
+            &context,
+            &mut rng(50 + number),
+        )
+        .unwrap();
+        commit(store.as_ref(), begun.change).await.unwrap();
+        let id = begun.outcome.id.clone();
+        let stored = Stored { size: 5, digest: digest(bytes) };
+        let received = upload::receive(&id, Some(begun.outcome), stored, &context).unwrap();
+        commit(store.as_ref(), received.change).await.unwrap();
+        ids.push((id, received.outcome, facts));
+    }
+    let (last, received, file) = ids[2].clone();
+    let fields = CompleteFields { upload_id: Some(last.to_string()), ..CompleteFields::default() };
+    let facts = CompleteFacts { upload: Some(received), file };
+    let done = upload::complete(Complete::parse(fields).unwrap(), facts, &context(), &mut rng(53)).unwrap();
+    commit(store.as_ref(), done.change).await.unwrap();
+
+    let end = |number: usize| context().now.plus(upload::LIFETIME + Duration::from_secs(number as u64));
+    let never = Timestamp::from_millis(0);
+    let overdue = async |now, kept_since, most| {
+        let found = store.read().await.unwrap().overdue_uploads(now, kept_since, most).await.unwrap();
+        found.into_iter().map(|upload| upload.id).collect::<Vec<_>>()
+    };
+    let id = |number: usize| ids[number].0.clone();
+    assert_eq!(overdue(end(0), never, 9).await, [id(0)]);
+    assert_eq!(overdue(end(9), never, 9).await, [id(0), id(1)], "completed ones are remembered");
+    assert_eq!(overdue(end(9), end(2), 9).await, [id(0), id(1), id(2)]);
+    assert_eq!(overdue(end(9), end(2), 1).await, [id(0)]);
+    let refers =
+        async |text, but: &_| store.read().await.unwrap().refers_to(digest(text), but).await.unwrap();
+    assert!(refers("same", &id(0)).await, "another upload has them");
+    assert!(refers("other", &id(2)).await, "a file has them");
+    let mut change = Change::default();
+    change.rows.push(Row::EndUpload(id(1)));
+    commit(store.as_ref(), change).await.unwrap();
+    assert!(!refers("same", &id(0)).await);
+    assert!(!refers("nobody's", &id(0)).await);
+}
+
+pub(crate) async fn files_and_living_uploads_are_what_a_tenant_uses(database: &dyn Database) {
+    let (store, _) = with_tenant(database).await;
+    let now = context().now;
+    commit(store.as_ref(), new_application("tool", &[])).await.unwrap();
+    // Each has 1 TiB, by `new_file`.
+    new_file(store.as_ref(), "1.0", "a.bin", 40).await;
+    new_file(store.as_ref(), "2.0", "b.bin", 41).await;
+    let used = async |at| store.read().await.unwrap().used_bytes(tenant(), at).await.unwrap();
+    assert_eq!(used(now).await, 2 << 40);
+    let fields = FileFields {
+        application_id: Some("tool".to_owned()),
+        version: Some("3.0".to_owned()),
+        file_name: Some("big.iso".to_owned()),
+        ..FileFields::default()
+    };
+    let application = application_of(store.as_ref(), "tool").await;
+    let facts = FileFacts {
+        application,
+        version: None,
+        tiers: vec![],
+        enabled_by_default: true,
+        usage: Usage::default(),
+    };
+    let begun =
+        upload::begin(Begin::parse(fields, Some(5)).unwrap(), facts, &context(), &mut rng(42)).unwrap();
+    commit(store.as_ref(), begun.change).await.unwrap();
+    assert_eq!(used(now).await, (2 << 40) + 5, "what is on its way has its place");
+    assert_eq!(used(begun.outcome.expires_at).await, 2 << 40, "and loses it when its time is over");
+    let usage = async || store.read().await.unwrap().usage(tenant(), now).await.unwrap();
+    assert_eq!(usage().await, Usage::default(), "nothing is counted where there is no limit");
+    let existing = store.read().await.unwrap().tenant(tenant()).await.unwrap();
+    let bounded = tenant_domain::alter(Alter::Quota(Some(7)), existing, &context()).unwrap();
+    commit(store.as_ref(), bounded.change).await.unwrap();
+    assert_eq!(usage().await, Usage { used: (2 << 40) + 5, limit: Some(7) });
+    let other = "24632221-b1b6-4eec-844a-39f60c7f1523".parse().unwrap();
+    assert_eq!(store.read().await.unwrap().used_bytes(other, now).await.unwrap(), 0);
 }
 
 pub(crate) async fn no_secret_is_kept(database: &dyn Database) {

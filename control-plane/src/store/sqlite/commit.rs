@@ -57,6 +57,7 @@ fn refused(row: &Row, fault: sqlx::Error) -> StoreError {
         | Row::Revoke(..)
         | Row::Answer(_)
         | Row::Forget(_) => Refusal::Raced,
+        Row::EndUpload(_) => Refusal::Raced,
     };
     refusal.into()
 }
@@ -71,6 +72,7 @@ impl Session {
             Row::Revoke(tenant, customer, application) => self.revoke(*tenant, customer, application).await,
             Row::Answer(answer) => self.insert_answer(answer).await,
             Row::Forget(session) => self.forget_session(session).await,
+            Row::EndUpload(id) => self.delete_upload(id).await,
         }
     }
 

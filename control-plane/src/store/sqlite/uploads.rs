@@ -1,8 +1,10 @@
 //! Large uploads under way.
 
 use async_trait::async_trait;
+use common::digest::Digest;
 use common::id::{FileId, KeyId, TenantId, UploadId, VersionId};
 use common::tier::TierName;
+use common::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
 
 use super::super::{StoreFault, Uploads};
@@ -59,6 +61,31 @@ impl Uploads for Session {
         let row = query.fetch_optional(&mut *self.transaction).await.map_err(broke(READING))?;
         row.as_ref().map(upload).transpose()
     }
+
+    async fn overdue_uploads(
+        &mut self,
+        now: Timestamp,
+        kept_since: Timestamp,
+        most: u64,
+    ) -> Result<Vec<Upload>, StoreFault> {
+        let query = sqlx::query(
+            "SELECT * FROM uploads WHERE expires_at <= ? AND (version_id IS NULL OR expires_at <= ?)
+             ORDER BY expires_at, row LIMIT ?",
+        );
+        let query = query.bind(now.millis()).bind(kept_since.millis()).bind(number(most));
+        let rows = query.fetch_all(&mut *self.transaction).await.map_err(broke(READING))?;
+        rows.iter().map(upload).collect()
+    }
+
+    async fn refers_to(&mut self, digest: Digest, but: &UploadId) -> Result<bool, StoreFault> {
+        let query = sqlx::query(
+            "SELECT EXISTS (SELECT 1 FROM files WHERE digest = ?1)
+             OR EXISTS (SELECT 1 FROM uploads WHERE received_digest = ?1 AND id <> ?2) AS refers",
+        );
+        let query = query.bind(digest.0.to_vec()).bind(but.as_str());
+        let row = query.fetch_one(&mut *self.transaction).await.map_err(broke(READING))?;
+        Fields::of(&row, READING).get("refers")
+    }
 }
 
 /// What came, and what it became, as far as it has come.
@@ -88,6 +115,11 @@ impl Session {
             query.bind(upload.created_by.as_ref().map(KeyId::as_str)).bind(upload.created_at.millis());
         query.bind(upload.expires_at.millis()).execute(&mut *self.transaction).await?;
         self.update_upload(upload).await
+    }
+
+    pub(super) async fn delete_upload(&mut self, id: &UploadId) -> Result<(), sqlx::Error> {
+        let query = sqlx::query("DELETE FROM uploads WHERE id = ?").bind(id.as_str());
+        query.execute(&mut *self.transaction).await.map(drop)
     }
 
     /// What an upload is about never changes; how far it has come does.

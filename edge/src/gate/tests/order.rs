@@ -5,6 +5,7 @@ use common::limit::RequestsPerMinute;
 use common::network::Allowlist;
 use common::policy::KeyPolicy;
 use common::scope::Scopes;
+use common::tenancy::Tenancy;
 use common::time::Timestamp;
 use common::wire::address::Address;
 
@@ -210,6 +211,25 @@ fn an_edge_without_a_snapshot_admits_nobody_and_a_stale_one_as_its_policy_says()
     let keyring = std::sync::Arc::new(crate::keyring::Keyring::new(replica.clone(), 1));
     let gate = crate::gate::Gate::new(keyring, replica, SERVE);
     assert_eq!(reason(gate.admit(&listing(&text(1)))), "edge_not_ready", "not 401: it does not know");
+}
+
+#[test]
+fn among_several_tenants_a_bare_secret_is_refused_before_it_is_looked_up() {
+    let house = House::of(World::furnished(&[]), SERVE);
+    let bare = |seed: u64| secret(seed).expose().to_owned();
+    assert_eq!(reason(house.admit(&listing(&bare(1)))), "admitted");
+    let house = House { gate: house.gate.with_tenancy(Tenancy::Multi), ..house };
+    for (key, expected) in [
+        (bare(1), "tenant_required"),
+        (bare(77), "tenant_required"),
+        ("tg_cus_0000".to_owned(), "key_malformed"),
+        (text(77), "key_unknown"),
+        (text(1), "admitted"),
+    ] {
+        assert_eq!(reason(house.admit(&listing(&key))), expected);
+    }
+    let guesses = || reason(house.admit(&listing(&bare(77))));
+    assert!((0..100).any(|_| guesses() == "auth_throttled"), "a guess like any other");
 }
 
 /// Who a link was issued to: `key_1` with the secret of that seed.

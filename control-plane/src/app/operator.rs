@@ -1,0 +1,134 @@
+//! What the operator at the machine does to tenants: with the database alone, also while desks run on it. They find
+//! what was written in their outbox, and announce it within a second.
+
+use common::id::TenantId;
+use common::runtime::clock::{Clock, entropy};
+use common::secret::Secret;
+use common::tenancy::Tenancy;
+
+use crate::app::tenancy::key_text;
+use crate::app::{StartError, keys};
+use crate::config::Config;
+use crate::domain::tenant::{self, Alter, Found, Tenant};
+use crate::domain::{Actor, Context, Decision};
+use crate::store::Store as _;
+use crate::store::sqlite::SqliteStore;
+
+/// The operator of one system.
+pub struct Operator<'a> {
+    store: SqliteStore,
+    tenancy: Tenancy,
+    clock: &'a dyn Clock,
+}
+
+/// A tenant that was made.
+pub struct Founded {
+    /// Its id.
+    pub tenant: TenantId,
+    /// Its first admin key as its owner uses it.
+    pub admin_key: Secret,
+}
+
+/// A tenant, and what it stores.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// In bytes, uploads under way counted.
+    pub used_bytes: u64,
+}
+
+impl<'a> Operator<'a> {
+    /// Opens the database that the settings name, made when it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn open(config: &Config, clock: &'a dyn Clock) -> Result<Self, StartError> {
+        keys::make_directory(&config.data)
+            .map_err(|e| StartError::File(format!("data directory {}", config.data.display()), e))?;
+        let store = SqliteStore::open(&config.database, clock.now()).await?;
+        Ok(Self { store, tenancy: config.tenancy, clock })
+    }
+
+    /// Makes a tenant with its first admin key.
+    ///
+    /// # Errors
+    /// Where there is only one, or the id is in use.
+    pub async fn create(
+        &self,
+        name: String,
+        id: Option<TenantId>,
+        quota_bytes: Option<u64>,
+    ) -> Result<Founded, StartError> {
+        if self.tenancy == Tenancy::Single {
+            return Err(StartError::SingleTenant);
+        }
+        let mut rng = entropy().map_err(|e| StartError::Randomness(e.to_string()))?;
+        let context = self.context(id.unwrap_or_else(|| TenantId::generate(&mut rng)));
+        let command = Found::parse(name, None)?.with_quota(quota_bytes);
+        let mut truth = self.store.write().await?;
+        let existing = truth.tenant(context.tenant).await?;
+        let Decision { change, outcome } = tenant::found(command, existing.as_ref(), &context, &mut rng)?;
+        truth.commit(change).await?;
+        Ok(Founded { tenant: context.tenant, admin_key: key_text(context.tenant, &outcome) })
+    }
+
+    /// All tenants, oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn list(&self) -> Result<Vec<Account>, StartError> {
+        let mut reading = self.store.read().await?;
+        let mut accounts = Vec::new();
+        for tenant in reading.tenants().await? {
+            let used_bytes = reading.used_bytes(tenant.id, self.clock.now()).await?;
+            accounts.push(Account { tenant, used_bytes });
+        }
+        Ok(accounts)
+    }
+
+    /// Changes a tenant.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub async fn alter(&self, id: TenantId, command: Alter) -> Result<Tenant, StartError> {
+        let mut truth = self.store.write().await?;
+        let existing = truth.tenant(id).await?;
+        let Decision { change, outcome } = tenant::alter(command, existing, &self.context(id))?;
+        truth.commit(change).await?;
+        Ok(outcome)
+    }
+
+    /// Makes a further admin key with all scopes, for a tenant that has lost its own.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or none is named where there are several.
+    pub async fn add_admin(&self, id: Option<TenantId>) -> Result<Secret, StartError> {
+        let mut rng = entropy().map_err(|e| StartError::Randomness(e.to_string()))?;
+        let mut truth = self.store.write().await?;
+        let tenants = truth.tenants().await?;
+        let id = match (id, self.tenancy) {
+            (Some(id), _) => id,
+            (None, Tenancy::Multi) => return Err(StartError::WhichTenant),
+            (None, Tenancy::Single) if tenants.len() > 1 => {
+                return Err(StartError::SeveralTenants(tenants.len()));
+            }
+            (None, Tenancy::Single) => tenants.first().ok_or(StartError::NoTenant)?.id,
+        };
+        if !tenants.iter().any(|tenant| tenant.id == id) {
+            return Err(crate::domain::Refusal::UnknownTenant(id).into());
+        }
+        let decision = tenant::add_admin(&self.context(id), &mut rng);
+        truth.commit(decision.change).await?;
+        Ok(key_text(id, &decision.outcome))
+    }
+
+    /// Lets go of the database.
+    pub async fn close(self) {
+        self.store.close().await;
+    }
+
+    fn context(&self, tenant: TenantId) -> Context {
+        Context { tenant, actor: Actor::operator(), now: self.clock.now() }
+    }
+}
