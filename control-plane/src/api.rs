@@ -3,11 +3,14 @@
 //! The way: name it, learn who asks, let the caller in or not, hand it to its handler, tell the outcome. The body is
 //! not touched before the caller is in.
 
+mod activity;
 mod answer;
 mod applications;
+mod audit;
 mod call;
 mod caller;
 mod customers;
+mod dates;
 mod desk;
 mod direct_upload;
 mod fields;
@@ -17,8 +20,10 @@ mod large_upload;
 mod lent;
 mod page;
 mod sessions;
+mod stats;
 mod throttle;
 mod tiers;
+mod usage;
 mod versions;
 
 #[cfg(test)]
@@ -122,6 +127,10 @@ fn handler_of(route: RouteId) -> Handler {
         RouteId::ListTiers => keyed(tiers::list),
         RouteId::ReadTier => keyed(tiers::read),
         RouteId::PutTier => keyed(tiers::put),
+        RouteId::ReadKeyUsage => keyed(usage::read),
+        RouteId::ReadStats => keyed(stats::read),
+        RouteId::ListActivity => keyed(activity::list),
+        RouteId::ListAudit => keyed(audit::list),
         RouteId::ListVersions
         | RouteId::ListFiles
         | RouteId::DownloadFile
@@ -132,13 +141,9 @@ fn handler_of(route: RouteId) -> Handler {
         | RouteId::DownloadShared
         | RouteId::DownloadSharedLong
         | RouteId::CheckUpdate
-        | RouteId::ReadStats
         | RouteId::ReadUploadOffset
         | RouteId::ResumeUpload
         | RouteId::AbandonUpload
-        | RouteId::ReadKeyUsage
-        | RouteId::ListActivity
-        | RouteId::ListAudit
         | RouteId::ListBackups
         | RouteId::CreateBackup
         | RouteId::ReadBackup

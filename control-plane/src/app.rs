@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::{Desk, Failures, InFlight, router};
 use crate::config::Config;
 use crate::domain::Refusal;
+use crate::ingest::{self, Ingest};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::store::sqlite::SqliteStore;
@@ -109,7 +110,7 @@ pub async fn start(
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.database, clock.now()).await?);
     let tenancy = tenancy::first(store.as_ref(), &config, clock.now(), &mut rng).await?;
     let verifying_key = keys.signing.verifying_key();
-    let publisher = Publisher::new(store.clone(), bus, keys.signing, clock.clone());
+    let publisher = Publisher::new(store.clone(), bus.clone(), keys.signing, clock.clone());
     let desk = Arc::new(Desk {
         store,
         blobs,
@@ -122,9 +123,19 @@ pub async fn start(
         cursors: MacKeys::derive(&keys.edge_secrets, Purpose::Cursor),
         public_url: config.public_url.clone(),
         draft_by_default: config.draft_by_default,
+        minutes_kept: config.keeping.minutes,
         announcer: publisher.announcer(),
         in_flight: InFlight::default(),
         admin_aliases: config.admin_aliases.clone(),
+    });
+    let ingest = Ingest::new(ingest::Tools {
+        store: desk.store.clone(),
+        inbox: bus,
+        keys: MacKeys::derive(&keys.edge_secrets, Purpose::Report),
+        clock: desk.clock.clone(),
+        metrics: desk.metrics.clone(),
+        announcer: desk.announcer.clone(),
+        keeping: config.keeping,
     });
     let listener = listen(config.listen).await?;
     let private = match config.admin_listen {
@@ -137,7 +148,7 @@ pub async fn start(
     let admin_address = private.as_ref().map(address_of).transpose()?;
     tracing::info!(%address, tenant = %tenancy.tenant, "the desk is open");
     let doors = Doors { listener, private, sweep_sessions: config.session_sweep };
-    let ended = tokio::spawn(run(desk, publisher, doors, stop));
+    let ended = tokio::spawn(run(desk, Loops { publisher, ingest }, doors, stop));
     Ok(Running {
         address,
         admin_address,
@@ -170,11 +181,18 @@ struct Doors {
     sweep_sessions: Duration,
 }
 
+/// What runs beside the requests.
+struct Loops {
+    publisher: Publisher,
+    ingest: Ingest,
+}
+
 /// Requests end first, then what they wrote is announced, then the database is let go.
-async fn run(desk: Arc<Desk>, publisher: Publisher, doors: Doors, stop: CancellationToken) {
+async fn run(desk: Arc<Desk>, loops: Loops, doors: Doors, stop: CancellationToken) {
     let requests_ended = CancellationToken::new();
     let rooms = TaskTracker::new();
-    rooms.spawn(publisher.run(requests_ended.clone()));
+    rooms.spawn(loops.publisher.run(requests_ended.clone()));
+    rooms.spawn(loops.ingest.run(requests_ended.clone()));
     rooms.spawn(forgetting::run(desk.clone(), requests_ended.clone()));
     rooms.spawn(sessions::sweep(desk.clone(), doors.sweep_sessions, requests_ended.clone()));
     if let Some(listener) = doors.private {

@@ -1,6 +1,7 @@
 //! What every handler works with, and what all of them do with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::id::{CustomerId, TenantId};
 use common::mac::MacKeys;
@@ -40,6 +41,8 @@ pub(crate) struct Desk {
     /// What links start with, when it is configured.
     pub(crate) public_url: Option<String>,
     pub(crate) draft_by_default: bool,
+    /// For how long usage by the minute is kept.
+    pub(crate) minutes_kept: Duration,
     /// Wakes the publisher.
     pub(crate) announcer: Announcer,
     /// The requests with an `Idempotency-Key` that are being answered.

@@ -5,6 +5,7 @@ use common::tier::Tier;
 use common::time::Timestamp;
 use common::wire::address::Address;
 
+use super::activity::Activity;
 use super::answer::KeptAnswer;
 use super::application::Application;
 use super::customer::Customer;
@@ -60,6 +61,8 @@ pub enum Row {
     Answer(KeptAnswer),
     /// The row of a session goes: its time has been over for long.
     Forget(SessionId),
+    /// Something happened that the activity tells of.
+    Happened(Box<Activity>),
 }
 
 /// A record that changed, for the edges.

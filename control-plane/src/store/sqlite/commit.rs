@@ -56,7 +56,8 @@ fn refused(row: &Row, fault: sqlx::Error) -> StoreError {
         | Row::Grant(..)
         | Row::Revoke(..)
         | Row::Answer(_)
-        | Row::Forget(_) => Refusal::Raced,
+        | Row::Forget(_)
+        | Row::Happened(_) => Refusal::Raced,
     };
     refusal.into()
 }
@@ -71,6 +72,7 @@ impl Session {
             Row::Revoke(tenant, customer, application) => self.revoke(*tenant, customer, application).await,
             Row::Answer(answer) => self.insert_answer(answer).await,
             Row::Forget(session) => self.forget_session(session).await,
+            Row::Happened(activity) => self.insert_activity(activity).await.map(drop),
         }
     }
 
@@ -101,7 +103,7 @@ impl Session {
     }
 
     /// Everything about a change but its rows.
-    async fn record_change(&mut self, change: &Change, sequence: u64) -> Result<(), sqlx::Error> {
+    pub(super) async fn record_change(&mut self, change: &Change, sequence: u64) -> Result<(), sqlx::Error> {
         for announcement in &change.announcements {
             stamp(announcement, sequence).execute(&mut *self.transaction).await?;
             let query = sqlx::query("INSERT INTO outbox (sequence, address, denies) VALUES (?, ?, ?)");
