@@ -50,6 +50,8 @@ pub struct Version {
     pub is_enabled: bool,
     /// By `order`.
     pub files: Vec<File>,
+    /// How often a whole file of it was downloaded, as far as was told: counting goes on between two tellings.
+    pub download_count: u64,
     /// When it was first uploaded.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -351,6 +353,7 @@ mod tests {
             is_active: true,
             is_enabled,
             files: vec![],
+            download_count: 0,
             created_at: Timestamp::from_millis(0),
             updated_at: Timestamp::from_millis(0),
         };

@@ -8,6 +8,8 @@ use rand::Rng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::digest::Digest;
+
 /// Text that does not have the form of the id it is meant to be; says the form.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
@@ -136,6 +138,10 @@ made_id!(
     /// One download URL that was issued.
     DownloadId, "dl_"
 );
+made_id!(
+    /// One upload or download, as the activity tells it.
+    ActivityId, "act_"
+);
 text_id!(
     /// A customer of a tenant, named by the tenant or by us.
     CustomerId, |text| is_plain(text, 100, b"_-"),
@@ -151,6 +157,15 @@ text_id!(
     VersionName, |text| is_plain(text, 50, b"._+-") && !matches!(text, "latest" | "." | ".."),
     "a version is 1 to 50 characters of A-Z a-z 0-9 . _ + -, and not 'latest', '.' or '..'"
 );
+
+impl ActivityId {
+    /// The id of what has this name: told twice, it is the same activity.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let digest = Digest::of(name.as_bytes()).to_string();
+        Self(format!("act_{}", digest.get(..32).unwrap_or(&digest)).into())
+    }
+}
 
 impl CustomerId {
     /// A new random one, for customers whose vendor does not name them.

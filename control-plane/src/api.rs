@@ -3,11 +3,14 @@
 //! The way: name it, learn who asks, let the caller in or not, hand it to its handler, tell the outcome. The body is
 //! not touched before the caller is in.
 
+mod activity;
 mod answer;
 mod applications;
+mod audit;
 mod call;
 mod caller;
 mod customers;
+mod dates;
 mod desk;
 mod direct_upload;
 mod fields;
@@ -18,8 +21,10 @@ mod lent;
 mod page;
 mod resumable;
 mod sessions;
+mod stats;
 mod throttle;
 mod tiers;
+mod usage;
 mod versions;
 
 #[cfg(test)]
@@ -126,6 +131,10 @@ fn handler_of(route: RouteId) -> Handler {
         RouteId::ListTiers => keyed(tiers::list),
         RouteId::ReadTier => keyed(tiers::read),
         RouteId::PutTier => keyed(tiers::put),
+        RouteId::ReadKeyUsage => keyed(usage::read),
+        RouteId::ReadStats => keyed(stats::read),
+        RouteId::ListActivity => keyed(activity::list),
+        RouteId::ListAudit => keyed(audit::list),
         RouteId::ListVersions
         | RouteId::ListFiles
         | RouteId::DownloadFile
@@ -136,10 +145,6 @@ fn handler_of(route: RouteId) -> Handler {
         | RouteId::DownloadShared
         | RouteId::DownloadSharedLong
         | RouteId::CheckUpdate
-        | RouteId::ReadStats
-        | RouteId::ReadKeyUsage
-        | RouteId::ListActivity
-        | RouteId::ListAudit
         | RouteId::ListBackups
         | RouteId::CreateBackup
         | RouteId::ReadBackup

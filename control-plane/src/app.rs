@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::{Desk, Failures, InFlight, router};
 use crate::config::Config;
 use crate::domain::Refusal;
+use crate::ingest::{self, Ingest};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::store::sqlite::SqliteStore;
@@ -121,7 +122,7 @@ pub async fn start(
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.database, clock.now()).await?);
     let first = tenancy::first(store.as_ref(), &config, clock.now(), &mut rng).await?;
     let verifying_key = keys.signing.verifying_key();
-    let publisher = Publisher::new(store.clone(), bus, keys.signing, clock.clone());
+    let publisher = Publisher::new(store.clone(), bus.clone(), keys.signing, clock.clone());
     let desk = Arc::new(Desk {
         store,
         blobs,
@@ -135,9 +136,19 @@ pub async fn start(
         public_url: config.public_url.clone(),
         draft_by_default: config.draft_by_default,
         tenancy: config.tenancy,
+        minutes_kept: config.keeping.minutes,
         announcer: publisher.announcer(),
         in_flight: InFlight::default(),
         admin_aliases: config.admin_aliases.clone(),
+    });
+    let ingest = Ingest::new(ingest::Tools {
+        store: desk.store.clone(),
+        inbox: bus,
+        keys: MacKeys::derive(&keys.edge_secrets, Purpose::Report),
+        clock: desk.clock.clone(),
+        metrics: desk.metrics.clone(),
+        announcer: desk.announcer.clone(),
+        keeping: config.keeping,
     });
     let listener = listen(config.listen).await?;
     let private = match config.admin_listen {
@@ -150,7 +161,8 @@ pub async fn start(
     let admin_address = private.as_ref().map(address_of).transpose()?;
     tracing::info!(%address, tenancy = %config.tenancy, "the desk is open");
     let sweeping = Sweeping { sessions: config.session_sweep, uploads: config.upload_sweep_every };
-    let ended = tokio::spawn(run(desk, publisher, Doors { listener, private }, sweeping, stop));
+    let ended =
+        tokio::spawn(run(desk, Loops { publisher, ingest }, Doors { listener, private }, sweeping, stop));
     Ok(Running {
         address,
         admin_address,
@@ -188,11 +200,18 @@ struct Sweeping {
     uploads: Duration,
 }
 
+/// What runs beside the requests.
+struct Loops {
+    publisher: Publisher,
+    ingest: Ingest,
+}
+
 /// Requests end first, then what they wrote is announced, then the database is let go.
-async fn run(desk: Arc<Desk>, publisher: Publisher, doors: Doors, every: Sweeping, stop: CancellationToken) {
+async fn run(desk: Arc<Desk>, loops: Loops, doors: Doors, every: Sweeping, stop: CancellationToken) {
     let requests_ended = CancellationToken::new();
     let rooms = TaskTracker::new();
-    rooms.spawn(publisher.run(requests_ended.clone()));
+    rooms.spawn(loops.publisher.run(requests_ended.clone()));
+    rooms.spawn(loops.ingest.run(requests_ended.clone()));
     rooms.spawn(forgetting::run(desk.clone(), requests_ended.clone()));
     rooms.spawn(sessions::sweep(desk.clone(), every.sessions, requests_ended.clone()));
     let (sweeping, ended) = (desk.clone(), requests_ended.clone());

@@ -14,6 +14,8 @@ use common::runtime::settings::{
 use common::secret::Secret;
 use common::tenancy::Tenancy;
 
+use crate::ingest::Keeping;
+
 /// Everything that the desk can be told. `tidegate dev` builds it in code.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -47,6 +49,8 @@ pub struct Config {
     pub session_sweep: Duration,
     /// How often what uploads left behind is removed.
     pub upload_sweep_every: Duration,
+    /// For how long what happened is kept, and how often counts are told.
+    pub keeping: Keeping,
 }
 
 /// Where no setting says how often spent sessions are swept.
@@ -84,6 +88,7 @@ impl Config {
             admin_aliases: settings.optional("admin_aliases", parse_aliases).unwrap_or_default(),
             session_sweep: SESSION_SWEEP,
             upload_sweep_every: Duration::from_secs(300),
+            keeping: Keeping::default(),
         }
     }
 
@@ -137,6 +142,7 @@ fn parse(settings: &mut Settings, task: Task) -> Option<Config> {
     let admin_aliases = settings.optional("admin_aliases", parse_aliases).unwrap_or_default();
     let session_sweep = settings.defaulted("session_sweep_seconds", "60", parse_sweep);
     let upload_sweep_every = settings.defaulted("upload_sweep_seconds", "300", parse_seconds);
+    let keeping = keeping(settings);
     Some(Config {
         listen: listen?,
         admin_listen,
@@ -153,6 +159,7 @@ fn parse(settings: &mut Settings, task: Task) -> Option<Config> {
         admin_aliases,
         session_sweep: session_sweep?,
         upload_sweep_every: upload_sweep_every?,
+        keeping: keeping?,
     })
 }
 
@@ -216,6 +223,24 @@ fn parse_sweep(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs).ok_or_else(|| format!("'{text}' must be 1 to 3600 seconds"))
 }
 
+/// How long things are kept, in days, and how often counts are told.
+fn keeping(settings: &mut Settings) -> Option<Keeping> {
+    const DAY: u64 = 86_400;
+    let activity = settings.defaulted("activity_days", "400", |text| parse_number(text, 1, 36_500));
+    let minutes = settings.defaulted("usage_minute_days", "7", |text| parse_number(text, 1, 366));
+    let every = settings.defaulted("count_interval_seconds", "60", |text| parse_number(text, 1, 86_400));
+    Some(Keeping {
+        activity: Duration::from_secs(activity? * DAY),
+        minutes: Duration::from_secs(minutes? * DAY),
+        tell_every: Duration::from_secs(every?),
+    })
+}
+
+fn parse_number(text: &str, least: u64, most: u64) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("'{text}' must be a number from {least} to {most}"))
+}
+
 fn parse_directory(text: &str) -> Result<PathBuf, String> {
     std::path::absolute(text).map_err(|e| format!("'{text}' is no path: {e}"))
 }
@@ -269,14 +294,17 @@ mod tests {
         draft_by_default = "false"
         session_sweep_seconds = "60"
         upload_sweep_seconds = "300"
+        activity_days = "400"
+        usage_minute_days = "7"
+        count_interval_seconds = "60"
         "#);
     }
 
     #[test]
     fn every_mistake_is_told_and_what_is_not_built_is_named() {
-        let toml = "listen = '0.0.0.0:1'\nblobs = 's3://bucket/x'\ndatabase = 'postgres://u:hush@h/d'\ntenancy = 'several'\ntenant_id = 'x'\nadmin_key = 'short'\nedge_secret = 'short'\ndraft_by_default = 'maybe'\nadmin_aliases = 'vendor, a/b'\nsession_sweep_seconds = 0";
+        let toml = "listen = '0.0.0.0:1'\nblobs = 's3://bucket/x'\ndatabase = 'postgres://u:hush@h/d'\ntenancy = 'several'\ntenant_id = 'x'\nadmin_key = 'short'\nedge_secret = 'short'\ndraft_by_default = 'maybe'\nadmin_aliases = 'vendor, a/b'\nsession_sweep_seconds = 0\nactivity_days = 0";
         insta::assert_snapshot!(read(toml).unwrap_err(), @r"
-        the settings have 11 mistake(s):
+        the settings have 12 mistake(s):
         - TIDEGATE_PUBLIC_URL (public_url) is missing: beyond loopback a request must not choose where links lead
         - TIDEGATE_BUS (bus) is missing: say where Redis is, like redis://127.0.0.1:6379
         - TIDEGATE_BLOBS (blobs): this release keeps bytes in a directory (file:///dir); 's3' is not supported yet
@@ -288,6 +316,7 @@ mod tests {
         - TIDEGATE_DRAFT_BY_DEFAULT (draft_by_default): 'maybe' must be true or false
         - TIDEGATE_ADMIN_ALIASES (admin_aliases): 'a/b': a customerId is 1 to 100 characters of A-Z a-z 0-9 _ -
         - TIDEGATE_SESSION_SWEEP_SECONDS (session_sweep_seconds): '0' must be 1 to 3600 seconds
+        - TIDEGATE_ACTIVITY_DAYS (activity_days): '0' must be a number from 1 to 36500
         ");
     }
 

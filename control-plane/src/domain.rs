@@ -3,6 +3,7 @@
 //! Pure: no database, no HTTP, no clock. Each noun has a room with its raw fields, the command that they parse into
 //! (all faults of a request at once), and a function that decides.
 
+pub mod activity;
 pub mod answer;
 pub mod application;
 pub mod change;

@@ -4,8 +4,11 @@ use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::store::activity::Taken;
 
 /// The counters of one desk.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct Metrics {
     uploads: Counter,
     upload_bytes: Counter,
     unannounced: Gauge<u64, AtomicU64>,
+    reports: Family<[(&'static str, &'static str); 1], Counter>,
+    transfers: Counter,
 }
 
 impl Default for Metrics {
@@ -35,7 +40,10 @@ impl Default for Metrics {
             "Writes that the bus has not been told of yet",
             unannounced.clone(),
         );
-        Self { registry, reads, writes, failures, uploads, upload_bytes, unannounced }
+        let (reports, transfers) = (Family::default(), Counter::default());
+        registry.register("reports", "Reports of edges, by what came of them", reports.clone());
+        registry.register("transfers", "Downloads that edges reported", transfers.clone());
+        Self { registry, reads, writes, failures, uploads, upload_bytes, unannounced, reports, transfers }
     }
 }
 
@@ -58,6 +66,22 @@ impl Metrics {
     pub(crate) fn count_upload(&self, size: u64) {
         self.uploads.inc();
         self.upload_bytes.inc_by(size);
+    }
+
+    /// Reports were taken in.
+    pub(crate) fn count_reports(&self, taken: Taken) {
+        for (outcome, count) in [("counted", taken.counted), ("repeated", taken.repeated)] {
+            self.reports.get_or_create(&[("outcome", outcome)]).inc_by(count);
+        }
+        self.transfers.inc_by(taken.transfers);
+        if taken.strange > 0 {
+            tracing::warn!(transfers = taken.strange, "edges report transfers of tenants that there are not");
+        }
+    }
+
+    /// Something that no edge of ours sealed lay among the reports.
+    pub(crate) fn count_junk_report(&self) {
+        self.reports.get_or_create(&[("outcome", "junk")]).inc();
     }
 
     /// All of it as text; `unannounced` is looked up for each reading.

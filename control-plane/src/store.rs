@@ -3,11 +3,13 @@
 //! A [`Reading`] sees one moment however long it takes; a [`Writing`] sees the latest and keeps other writers out until
 //! it commits or is dropped. Both offer the same questions, a trait per noun.
 
+pub mod activity;
 mod answers;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod sessions;
 pub mod sqlite;
+mod sums;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +23,7 @@ use common::time::Timestamp;
 use common::wire::Position;
 use common::wire::address::Address;
 
+use self::activity::{Activities, Counted, Ledger};
 use crate::domain::application::Application;
 use crate::domain::customer::Customer;
 use crate::domain::key::Key;
@@ -117,7 +120,7 @@ pub trait Tenants {
     /// The tenant of that id.
     async fn tenant(&mut self, id: TenantId) -> Result<Option<Tenant>, StoreFault>;
     /// What the tenant stores at `now`. Where there is no limit it is not counted.
-    async fn usage(&mut self, id: TenantId, now: Timestamp) -> Result<Usage, StoreFault>;
+    async fn storage(&mut self, id: TenantId, now: Timestamp) -> Result<Usage, StoreFault>;
     /// How many bytes that are, whether there is a limit or not.
     async fn used_bytes(&mut self, id: TenantId, now: Timestamp) -> Result<u64, StoreFault>;
     /// All tenants, oldest first.
@@ -332,6 +335,8 @@ pub trait Outbox {
 /// One line of the audit, as it was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuditLine {
+    /// Where it stands: lines grow with time.
+    pub row: i64,
     /// When.
     pub at: Timestamp,
     /// The key that did it; `None`: the operator.
@@ -350,31 +355,51 @@ pub struct AuditLine {
     pub request_id: String,
 }
 
+/// Which lines of the audit are wanted; what is absent narrows nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AuditQuestion {
+    /// This was done.
+    pub action: Option<String>,
+    /// To one of these.
+    pub targets: Option<Vec<String>>,
+    /// By this key, or by the operator.
+    pub actor: Option<Option<KeyId>>,
+    /// From this moment on.
+    pub since: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
+}
+
 /// Questions about the audit.
 #[async_trait]
 pub trait Audit {
     /// Newest first.
-    async fn audit(&mut self, tenant: TenantId, slice: Slice) -> Result<Listed<AuditLine>, StoreFault>;
+    async fn audit(&mut self, tenant: TenantId, slice: Slice) -> Result<Listed<AuditLine>, StoreFault> {
+        self.audit_of(tenant, &AuditQuestion::default(), None, slice).await
+    }
+    /// The same, narrowed; what comes after a line, or all.
+    async fn audit_of(
+        &mut self,
+        tenant: TenantId,
+        question: &AuditQuestion,
+        after: Option<i64>,
+        slice: Slice,
+    ) -> Result<Listed<AuditLine>, StoreFault>;
 }
+
+/// What is asked about things that happened.
+pub trait Records: Outbox + Audit + Activities + Counted {}
+
+impl<T: Outbox + Audit + Activities + Counted> Records for T {}
 
 /// The truth as of one moment.
 pub trait Reading:
-    Tenants + Applications + Customers + Keys + Sessions + Versions + Uploads + Outbox + Audit + Answers + Send
+    Tenants + Applications + Customers + Keys + Sessions + Versions + Uploads + Records + Answers + Send
 {
 }
 
 impl<T> Reading for T where
-    T: Tenants
-        + Applications
-        + Customers
-        + Keys
-        + Sessions
-        + Versions
-        + Uploads
-        + Outbox
-        + Audit
-        + Answers
-        + Send
+    T: Tenants + Applications + Customers + Keys + Sessions + Versions + Uploads + Records + Answers + Send
 {
 }
 
@@ -387,7 +412,7 @@ pub trait Writing: Reading {
 
 /// A database.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Ledger + Send + Sync + 'static {
     /// Begins to read.
     async fn read(&self) -> Result<Box<dyn Reading>, StoreFault>;
     /// Begins to write; waits for the writer before.

@@ -4,6 +4,7 @@
     reason = "also outside of the test functions themselves this is how a test fails"
 )]
 
+mod activity;
 mod applications;
 mod bindist_client;
 mod bus;

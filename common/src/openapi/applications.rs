@@ -238,18 +238,18 @@ pub(super) fn list_files() -> Operation {
 
 /// Numbers of an application: a customer's own, or all for admins.
 pub(super) fn read_stats() -> Operation {
-    let count = |name| answer(vec![(name, line(50)), ("count", whole(0))], vec![]);
+    let counts = |of| says(json!({ "type": "object", "additionalProperties": whole(1) }), of);
     let fields = vec![
         ("applicationId", reference("ApplicationId")),
         ("totalDownloads", whole(0)),
         ("uniqueCustomers", whole(0)),
-        ("downloadsByVersion", list(count("version"))),
-        ("downloadsByDate", list(count("date"))),
+        ("downloadsByVersion", counts("How many, by the version's name.")),
+        ("downloadsByDate", counts("How many, by UTC day.")),
         ("recentDownloads", bounded(reference("Activity"), 10)),
     ];
     Operation::new(TAG, "Read the numbers of an application")
         .says("Customers get their own numbers. A download counts when a whole file was handed over in one answer.")
-        .query("version", reference("VersionName"), "Of this version alone.")
+        .query("version", reference("VersionWanted"), "Of this version alone.")
         .query("startDate", moment_or_day(), "From this moment or day.")
         .query("endDate", moment_or_day(), "To this moment or day.")
         .done(answer(fields, vec![("version", reference("VersionName"))]))

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::forms::{words, words_sent};
 use super::operation::Operation;
 use super::schema::{
-    Field, answer, any_moment, bounded, flag, line, list, list_or_commas, moment, one_of, or_null, reference,
-    request, says, text, whole, within,
+    Field, answer, any_moment, bounded, flag, line, list, list_or_commas, moment, moment_or_day, one_of,
+    or_null, reference, request, says, text, whole, within,
 };
 use serde_json::json;
 
@@ -194,8 +194,8 @@ pub(super) fn regenerate_own_key() -> Operation {
 
 pub(super) fn read_usage() -> Operation {
     Operation::new(TAG, "Read what a key did")
-        .query("from", any_moment(), "24 hours before `to` when absent.")
-        .query("to", any_moment(), "Now when absent.")
+        .query("from", moment_or_day(), "24 hours before `to` when absent.")
+        .query("to", moment_or_day(), "Now when absent.")
         .query("bucket", buckets(), "`hour` when absent; at most 1500 buckets.")
         .done(reference("Usage"))
 }

@@ -29,6 +29,10 @@ fn activity() -> Value {
         ("fileName", reference("FileName")),
         ("customerId", reference("CustomerId")),
         ("userAgent", text(200)),
+        (
+            "downloadedAt",
+            says(moment(), "The timestamp once more, where an application's numbers tell of it."),
+        ),
     ];
     says(answer(required, optional), "An upload or a download.")
 }

@@ -12,7 +12,7 @@ use common::credential;
 use common::id::{ApplicationId, KeyId, SessionId, TenantId};
 use common::key::{Holder, Kind};
 use common::network::canonical;
-use common::policy::{KeyPolicy, may_know};
+use common::policy::{CustomerPolicy, KeyPolicy, may_know};
 use common::problem::{Problem, refusals};
 use common::proof::{FORWARDED_HEADER, Forwarded};
 use common::routes::{Credential, Plane, Route};
@@ -33,6 +33,8 @@ pub(crate) use proof::{Use, by_key};
 #[derive(Debug)]
 pub(crate) struct Caller {
     key: KeyPolicy,
+    /// Whose key it is; none for an admin's.
+    customer: Option<CustomerPolicy>,
     /// How the answer to this request is kept, when it asks for that.
     keeping: Option<Arc<Keeping>>,
     /// The key, and which of its secrets.
@@ -82,9 +84,19 @@ impl Caller {
         self.key.kind == Kind::Admin && self.has(scope)
     }
 
-    /// Whether the key may know of an application: keys can be narrowed to some.
+    /// Whose key it is; none for an admin's.
+    pub(crate) fn customer(&self) -> Option<&CustomerPolicy> {
+        self.customer.as_ref()
+    }
+
+    /// The applications that the key is narrowed to; `None`: to none.
+    pub(crate) fn applications(&self) -> Option<&[ApplicationId]> {
+        self.key.applications.as_deref()
+    }
+
+    /// Whether the key may know of an application: keys can be narrowed to some, customers have some.
     pub(crate) fn may_know(&self, application: &ApplicationId) -> bool {
-        may_know(&self.key, None, application)
+        may_know(&self.key, self.customer.as_ref(), application)
     }
 
     /// Refuses what concerns an application that the key may not know of, as if there were none.

@@ -1,6 +1,7 @@
 //! What every handler works with, and what all of them do with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::id::{CustomerId, TenantId};
 use common::mac::MacKeys;
@@ -44,6 +45,8 @@ pub(crate) struct Desk {
     pub(crate) draft_by_default: bool,
     /// For how many vendors it works.
     pub(crate) tenancy: Tenancy,
+    /// For how long usage by the minute is kept.
+    pub(crate) minutes_kept: Duration,
     /// Wakes the publisher.
     pub(crate) announcer: Announcer,
     /// The requests with an `Idempotency-Key` that are being answered.
@@ -101,7 +104,7 @@ impl Desk {
             version: truth.version(tenant, &file.application, &file.version).await?,
             tiers: truth.tiers(tenant).await?,
             enabled_by_default: !self.draft_by_default,
-            usage: truth.usage(tenant, now).await?,
+            usage: truth.storage(tenant, now).await?,
         })
     }
 }

@@ -43,6 +43,8 @@ struct KeyView<'a> {
     is_enabled: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<Timestamp>,
 }
 
 impl<'a> KeyView<'a> {
@@ -64,6 +66,7 @@ impl<'a> KeyView<'a> {
             is_enabled: policy.is_enabled,
             created_at: key.created_at,
             updated_at: key.updated_at,
+            last_used_at: key.last_used_at,
         }
     }
 }

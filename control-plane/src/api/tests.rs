@@ -3,6 +3,7 @@
 mod applications;
 mod customers;
 mod entrance;
+mod happened;
 mod idempotency;
 mod keys;
 mod noise;
@@ -14,6 +15,7 @@ mod versions;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -47,6 +49,7 @@ const EDGE_SECRET: &str = "an-edge-secret-of-the-tests";
 struct House {
     router: Router,
     clock: Arc<ManualClock>,
+    store: Arc<dyn Store>,
     admin: String,
     directory: tempfile::TempDir,
 }
@@ -88,21 +91,22 @@ impl House {
         let command = Found::parse("Test".into(), Some(Secret::new(SECRET.into()))).unwrap();
         let decision = tenant::found(command, None, &context, &mut StdRng::seed_from_u64(1)).unwrap();
         store.write().await.unwrap().commit(decision.change).await.unwrap();
-        let mut desk = Self::desk(store, directory.path(), clock.clone());
+        let store: Arc<dyn Store> = Arc::new(store);
+        let mut desk = Self::desk(store.clone(), directory.path(), clock.clone());
         change(&mut desk);
-        Self { router: router(Arc::new(desk)), clock, admin: format!("{TENANT}.{SECRET}"), directory }
+        Self { router: router(Arc::new(desk)), clock, store, admin: format!("{TENANT}.{SECRET}"), directory }
     }
 
     /// Another control plane over the same database and bytes.
     async fn another(&self) -> Router {
         let store = SqliteStore::open(&self.directory.path().join("t.db"), self.clock.now()).await.unwrap();
-        router(Arc::new(Self::desk(store, self.directory.path(), self.clock.clone())))
+        router(Arc::new(Self::desk(Arc::new(store), self.directory.path(), self.clock.clone())))
     }
 
-    fn desk(store: SqliteStore, directory: &Path, clock: Arc<ManualClock>) -> Desk {
+    fn desk(store: Arc<dyn Store>, directory: &Path, clock: Arc<ManualClock>) -> Desk {
         let secrets = [Secret::new(EDGE_SECRET.into())];
         Desk {
-            store: Arc::new(store),
+            store,
             blobs: Blobs::open(&directory.join("blobs")).unwrap(),
             clock,
             metrics: Arc::new(Metrics::default()),
@@ -114,6 +118,7 @@ impl House {
             public_url: None,
             draft_by_default: false,
             tenancy: Tenancy::Single,
+            minutes_kept: Duration::from_secs(7 * 86_400),
             announcer: Announcer::default(),
             in_flight: InFlight::default(),
             admin_aliases: vec!["provisioner".parse().unwrap()],

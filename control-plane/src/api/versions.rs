@@ -35,6 +35,7 @@ struct VersionView<'a> {
     file_size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     checksum: Option<Digest>,
+    download_count: u64,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -55,6 +56,7 @@ impl<'a> VersionView<'a> {
             is_enabled: version.facts.is_enabled,
             file_size: main.map(|file| file.size),
             checksum: main.map(|file| file.digest),
+            download_count: version.facts.download_count,
             created_at: version.facts.created_at,
             updated_at: version.facts.updated_at,
         }

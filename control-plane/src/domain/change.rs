@@ -5,6 +5,7 @@ use common::tier::Tier;
 use common::time::Timestamp;
 use common::wire::address::Address;
 
+use super::activity::Activity;
 use super::answer::KeptAnswer;
 use super::application::Application;
 use super::customer::Customer;
@@ -62,6 +63,8 @@ pub enum Row {
     Forget(SessionId),
     /// The upload is gone.
     EndUpload(UploadId),
+    /// Something happened that the activity tells of.
+    Happened(Box<Activity>),
 }
 
 /// A record that changed, for the edges.

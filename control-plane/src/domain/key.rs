@@ -41,6 +41,8 @@ pub struct Key {
     pub updated_at: Timestamp,
     /// Since when it is dead for good.
     pub deleted_at: Option<Timestamp>,
+    /// When a request last came with it, as edges report; to the minute when it downloaded nothing.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl Key {
@@ -134,6 +136,7 @@ pub(super) fn blank(kind: Kind, customer: Option<CustomerId>, context: &Context,
         created_at: context.now,
         updated_at: context.now,
         deleted_at: None,
+        last_used_at: None,
     }
 }
 

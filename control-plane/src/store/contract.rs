@@ -1,6 +1,7 @@
 //! What every store must do, whatever database it is over. A database brings a [`Database`] and calls `suite!`.
 
 mod answers;
+pub(crate) mod happened;
 mod lists;
 mod sessions;
 mod things;
@@ -65,7 +66,18 @@ macro_rules! suite {
             a_secret_belongs_to_one_key_also_when_it_is_its_old_one,
             a_session_is_found_by_its_key_and_label_while_it_lives,
             sessions_of_a_replaced_secret_leave_the_list,
-            spent_sessions_are_forgotten_and_the_records_of_revoked_ones_end
+            spent_sessions_are_forgotten_and_the_records_of_revoked_ones_end,
+            an_upload_is_activity_with_its_file_or_not_at_all,
+            a_report_counts_once_however_often_it_comes,
+            reports_count_in_any_order_and_beyond_gaps,
+            activity_comes_newest_first_in_pages_that_do_not_shift,
+            activity_is_narrowed_by_everything_that_it_says,
+            names_that_name_nothing_are_kept_and_count_nowhere,
+            a_key_knows_when_it_was_last_used,
+            counted_downloads_are_told_with_a_place_in_the_history,
+            downloads_are_counted_by_version_customer_and_day,
+            what_is_old_is_forgotten_and_the_counts_stay,
+            the_audit_is_narrowed
         );
     };
     ($database:expr; $($name:ident),*) => {
@@ -77,6 +89,15 @@ macro_rules! suite {
 }
 pub(crate) use answers::{
     an_answer_is_kept_beside_its_write_until_it_expires, of_two_answers_to_one_request_one_is_kept,
+};
+pub(crate) use happened::{
+    a_key_knows_when_it_was_last_used, a_report_counts_once_however_often_it_comes,
+    activity_comes_newest_first_in_pages_that_do_not_shift, activity_is_narrowed_by_everything_that_it_says,
+    an_upload_is_activity_with_its_file_or_not_at_all,
+    counted_downloads_are_told_with_a_place_in_the_history,
+    downloads_are_counted_by_version_customer_and_day, names_that_name_nothing_are_kept_and_count_nowhere,
+    reports_count_in_any_order_and_beyond_gaps, the_audit_is_narrowed,
+    what_is_old_is_forgotten_and_the_counts_stay,
 };
 pub(crate) use lists::{lists_come_in_slices, lists_go_on_behind_a_place_whatever_comes_in_between};
 pub(crate) use sessions::{

@@ -1,11 +1,14 @@
 //! The truth in SQLite, the embedded default: one file, one writer, any number of readers that see one moment each.
 
+mod activity;
 mod answers;
 mod applications;
 mod audit;
 mod commit;
+mod counted;
 mod customers;
 mod fields;
+mod intake;
 mod keys;
 mod outbox;
 mod sessions;
@@ -156,6 +159,30 @@ mod tests {
         let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
         assert!(holds(made.key.policy.id.as_str().as_bytes()) && holds(&made.key.digests.current.0));
         assert!(!holds(made.secret.expose().as_bytes()));
+    }
+
+    #[tokio::test]
+    async fn a_report_that_was_cut_in_the_middle_leaves_nothing_and_counts_when_it_comes_again() {
+        use contract::happened::{at, intake, stocked, total};
+        let file = File(tempfile::tempdir().unwrap());
+        let (store, key) = stocked(&file).await;
+        let path = file.0.path().join("deep/truth.db");
+        let beside = SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+        // The tables in the order in which they are written: whichever fails, what came before it goes too.
+        for (number, table) in (0..).zip(["activity", "downloads", "usage", "refusals", "reporters"]) {
+            let cut =
+                format!("CREATE TRIGGER cut BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'cut'); END");
+            sqlx::query(sqlx::AssertSqlSafe(cut)).execute(&beside).await.unwrap();
+            let report = [intake("e", number, &key, at(1_000))];
+            assert!(store.take_in(&report, at(1_000)).await.is_err(), "{table}");
+            assert_eq!(total(store.as_ref()).await, number, "{table}");
+            sqlx::query("DROP TRIGGER cut").execute(&beside).await.unwrap();
+            assert_eq!(store.take_in(&report, at(1_000)).await.unwrap().counted, 1, "{table}");
+        }
+        let question = crate::store::activity::ActivityQuestion::default();
+        let mut reading = store.read().await.unwrap();
+        let listed = reading.activities(contract::tenant(), &question, None, crate::store::Slice::ALL).await;
+        assert_eq!((listed.unwrap().total, total(store.as_ref()).await), (1 + 5, 5));
     }
 
     contract::suite!(File(tempfile::tempdir().unwrap()));

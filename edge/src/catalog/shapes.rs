@@ -63,6 +63,7 @@ pub(super) struct VersionShape<'a> {
     file_size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     checksum: Option<Digest>,
+    download_count: u64,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -81,6 +82,7 @@ impl<'a> VersionShape<'a> {
             is_enabled: version.is_enabled,
             file_size: main.map_or(0, |file| file.size),
             checksum: main.map(|file| file.digest),
+            download_count: version.download_count,
             created_at: version.created_at,
             updated_at: version.updated_at,
         }

@@ -96,6 +96,11 @@ fn read<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, Unreadable> {
     serde_json::from_str(json).map_err(|e| Unreadable::json("record", &e))
 }
 
+/// Counts begin absent, so that a version that nobody downloaded reads as it always did.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 fn understood(requires: &[String]) -> Result<(), Unreadable> {
     let known = requires.iter().all(|r| UNDERSTOOD.contains(&r.as_str()));
     if known { Ok(()) } else { Err(Unreadable::new("record: it requires a newer edge")) }
@@ -242,6 +247,8 @@ struct VersionForm {
     is_active: bool,
     is_enabled: bool,
     files: Vec<FileForm>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    download_count: u64,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -282,6 +289,7 @@ impl From<&Version> for VersionForm {
             is_active: version.is_active,
             is_enabled: version.is_enabled,
             files: version.files.iter().map(file).collect(),
+            download_count: version.download_count,
             created_at: version.created_at,
             updated_at: version.updated_at,
             requires: vec![],
@@ -311,6 +319,7 @@ impl VersionForm {
             is_active: self.is_active,
             is_enabled: self.is_enabled,
             files: self.files.into_iter().map(file).collect(),
+            download_count: self.download_count,
             created_at: self.created_at,
             updated_at: self.updated_at,
         })

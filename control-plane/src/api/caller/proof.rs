@@ -67,5 +67,6 @@ fn judge(known: Option<Identity>, digest: &Digest, owner: Owner<'_>, used: Use) 
         address: used.address,
     };
     evaluate(facts, used.now).map_err(refusals::denied)?;
-    Ok(Caller { holder: Holder::new(key.id.clone(), digest), key, session: None, keeping: None })
+    let customer = known.customer.map(|customer| customer.policy);
+    Ok(Caller { holder: Holder::new(key.id.clone(), digest), key, customer, session: None, keeping: None })
 }

@@ -12,6 +12,7 @@ use http::Request;
 use serde_json::json;
 
 use super::{House, Told};
+use crate::store::activity::{Forgetting, Intake, Ledger, Taken};
 use crate::store::{Reading, Store, StoreFault, Writing};
 use crate::uploads::Blobs;
 use crate::uploads::sweep::sweep;
@@ -20,6 +21,21 @@ struct SweptBefore {
     store: Arc<dyn Store>,
     blobs: Blobs,
     clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Ledger for SweptBefore {
+    async fn take_in(&self, intakes: &[Intake], now: Timestamp) -> Result<Taken, StoreFault> {
+        self.store.take_in(intakes, now).await
+    }
+
+    async fn tell_downloads(&self, most: u64) -> Result<u64, StoreFault> {
+        self.store.tell_downloads(most).await
+    }
+
+    async fn forget(&self, old: Forgetting) -> Result<bool, StoreFault> {
+        self.store.forget(old).await
+    }
 }
 
 #[async_trait]

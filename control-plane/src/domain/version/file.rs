@@ -6,6 +6,7 @@ use common::id::{ApplicationId, FileId, VersionId, VersionName};
 use common::tier::{Tier, TierName};
 use rand::Rng;
 
+use super::super::activity::Activity;
 use super::super::application::{Application, living};
 use super::super::change::{Change, Decision, Noun, Row};
 use super::super::quota::Usage;
@@ -178,6 +179,7 @@ pub(in crate::domain) fn foresee(
                 is_active: true,
                 is_enabled: command.is_enabled.unwrap_or(facts.enabled_by_default),
                 files: vec![],
+                download_count: 0,
                 created_at: context.now,
                 updated_at: context.now,
             },
@@ -275,5 +277,6 @@ pub fn add_file(
     let noun = Noun::Version(version.clone());
     change.rows.push(if existing.is_some() { Row::Update(noun) } else { Row::Insert(noun) });
     change.rows.push(Row::AddFile { version: version.facts.id.clone(), file: file.clone(), at: context.now });
+    change.rows.push(Row::Happened(Box::new(Activity::upload(&version, &file, context))));
     Ok(Decision { change, outcome: Added { version, file } })
 }

@@ -260,7 +260,7 @@ pub(crate) async fn files_and_living_uploads_are_what_a_tenant_uses(database: &d
     commit(store.as_ref(), begun.change).await.unwrap();
     assert_eq!(used(now).await, (2 << 40) + 5, "what is on its way has its place");
     assert_eq!(used(begun.outcome.expires_at).await, 2 << 40, "and loses it when its time is over");
-    let usage = async || store.read().await.unwrap().usage(tenant(), now).await.unwrap();
+    let usage = async || store.read().await.unwrap().storage(tenant(), now).await.unwrap();
     assert_eq!(usage().await, Usage::default(), "nothing is counted where there is no limit");
     let existing = store.read().await.unwrap().tenant(tenant()).await.unwrap();
     let bounded = tenant_domain::alter(Alter::Quota(Some(7)), existing, &context()).unwrap();

@@ -56,8 +56,9 @@ fn refused(row: &Row, fault: sqlx::Error) -> StoreError {
         | Row::Grant(..)
         | Row::Revoke(..)
         | Row::Answer(_)
-        | Row::Forget(_) => Refusal::Raced,
-        Row::EndUpload(_) => Refusal::Raced,
+        | Row::Forget(_)
+        | Row::EndUpload(_)
+        | Row::Happened(_) => Refusal::Raced,
     };
     refusal.into()
 }
@@ -73,6 +74,7 @@ impl Session {
             Row::Answer(answer) => self.insert_answer(answer).await,
             Row::Forget(session) => self.forget_session(session).await,
             Row::EndUpload(id) => self.delete_upload(id).await,
+            Row::Happened(activity) => self.insert_activity(activity).await.map(drop),
         }
     }
 
@@ -103,7 +105,7 @@ impl Session {
     }
 
     /// Everything about a change but its rows.
-    async fn record_change(&mut self, change: &Change, sequence: u64) -> Result<(), sqlx::Error> {
+    pub(super) async fn record_change(&mut self, change: &Change, sequence: u64) -> Result<(), sqlx::Error> {
         for announcement in &change.announcements {
             stamp(announcement, sequence).execute(&mut *self.transaction).await?;
             let query = sqlx::query("INSERT INTO outbox (sequence, address, denies) VALUES (?, ?, ?)");

@@ -46,6 +46,7 @@ pub(super) fn key(row: &SqliteRow) -> Result<Key, StoreFault> {
         created_at: fields.time("created_at")?,
         updated_at: fields.time("updated_at")?,
         deleted_at: fields.time_optional("deleted_at")?,
+        last_used_at: fields.time_optional("last_used_at")?,
     })
 }
 

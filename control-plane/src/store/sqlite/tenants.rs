@@ -45,7 +45,7 @@ impl Tenants for Session {
         row.as_ref().map(tenant).transpose()
     }
 
-    async fn usage(&mut self, id: TenantId, now: Timestamp) -> Result<Usage, StoreFault> {
+    async fn storage(&mut self, id: TenantId, now: Timestamp) -> Result<Usage, StoreFault> {
         match self.tenant(id).await?.and_then(|tenant| tenant.quota_bytes) {
             Some(limit) => Ok(Usage { used: self.used_bytes(id, now).await?, limit: Some(limit) }),
             None => Ok(Usage::default()),

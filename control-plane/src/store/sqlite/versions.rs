@@ -28,6 +28,7 @@ pub(super) fn version(row: &SqliteRow) -> Result<Version, StoreFault> {
         is_active: fields.get("is_active")?,
         is_enabled: fields.get("is_enabled")?,
         files: vec![],
+        download_count: fields.number("download_count")?,
         created_at: fields.time("created_at")?,
         updated_at: fields.time("updated_at")?,
     };

@@ -149,6 +149,7 @@ pub(crate) fn version(name: &str, change: impl FnOnce(&mut Version)) -> Row {
         is_enabled: true,
         files: vec![file],
         created_at: Timestamp::from_millis(0),
+        download_count: 0,
         updated_at: Timestamp::from_millis(0),
     };
     change(&mut version);
