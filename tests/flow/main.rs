@@ -7,9 +7,11 @@
 mod bindist_client;
 mod bus;
 mod dev;
+mod documents;
 mod download;
 mod keys;
 mod large;
+mod machine;
 mod outage;
 mod random;
 mod read_your_writes;
