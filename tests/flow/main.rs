@@ -6,6 +6,7 @@
 
 mod bindist_client;
 mod bus;
+mod clients;
 mod dev;
 mod documents;
 mod download;
