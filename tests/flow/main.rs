@@ -10,6 +10,7 @@ mod clients;
 mod dev;
 mod documents;
 mod download;
+mod guides;
 mod keys;
 mod large;
 mod machine;
