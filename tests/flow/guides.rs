@@ -75,7 +75,7 @@ async fn ship_your_first_version() {
     assert!(told.contains("key_disabled"), "{told}");
 }
 
-const OLD_KEY: &str = "14632221-b1b6-4eec-844a-39f60c7f1523.xYz789SecretKeyHere";
+const OLD_KEY: &str = "14632221-b1b6-4eec-844a-39f60c7f1523.your-old-admin-secret";
 
 /// A vendor at BinDist: what it has is made through the API that both speak.
 async fn populate(old: &Dev) -> Vec<u8> {
