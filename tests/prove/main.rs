@@ -5,5 +5,6 @@
 //! `cargo xtask prove NAME` runs one, in release, alone, with its output shown.
 
 mod large;
+mod machine;
 mod random;
 mod schemathesis;

@@ -16,6 +16,8 @@ pub mod eventually;
 pub mod fleet;
 pub mod fuzz;
 pub mod large;
+pub mod machine;
+pub mod model;
 pub mod ports;
 pub mod program;
 pub mod redis;

@@ -21,6 +21,7 @@ const NEEDS: &[Need] = &[
         "clients that speak TLS want roots to trust",
     ),
     need("curl", "curl", "downloads, ranges and resumption as customers do them"),
+    need("jq", "jq", "the guides read answers with it"),
     need("redis-server", "redis-server", "the bus between the planes, started privately by each test"),
     need(
         "python3 -m ensurepip",
