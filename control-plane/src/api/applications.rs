@@ -151,6 +151,7 @@ pub(super) async fn create(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
         description: fields.text("description").flatten(),
         tags: fields.texts("tags").flatten(),
         customer_ids: fields.texts("customerIds").flatten(),
+        is_imported: fields.flag("imported").flatten().unwrap_or(false),
     };
     let command = fields.settle(Create::parse(sent))?;
     caller.permits(&command.id)?;

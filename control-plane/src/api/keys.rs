@@ -5,6 +5,7 @@ use std::sync::Arc;
 use common::cursor::List;
 use common::id::{ApplicationId, CustomerId, KeyId};
 use common::key::{Kind, text_of};
+use common::secret::Secret;
 use common::time::Timestamp;
 use serde::Serialize;
 
@@ -14,7 +15,9 @@ use crate::api::call::Call;
 use crate::api::caller::Caller;
 use crate::api::fields::Fields;
 use crate::api::page::{More, Page};
-use crate::domain::key::{self, Create, ForCustomer, ForCustomerFacts, Key, KeyFacts, NewKey, Patch, Rotate};
+use crate::domain::key::{
+    self, About, Create, ForCustomer, ForCustomerFacts, Key, KeyFacts, NewKey, Patch, Rotate,
+};
 use crate::domain::{Context, Refusal};
 use crate::store::{Slice, Writing};
 
@@ -180,8 +183,12 @@ pub(super) async fn create_for_customer(desk: Arc<Desk>, caller: Caller, call: C
     let id = Some(id).filter(|id| !desk.is_vendor(id));
     let context = caller.context(&call);
     let mut fields = call.json_fields().await?;
-    let (name, tier) = (fields.text("name").flatten(), fields.text("tier").flatten());
-    let command = ForCustomer::parse(id, name, tier, settings(&mut fields), &context);
+    let about = About {
+        name: fields.text("name").flatten(),
+        tier: fields.text("tier").flatten(),
+        notes: fields.text("notes").flatten(),
+    };
+    let command = ForCustomer::parse(id, about, settings(&mut fields), &context);
     let command = fields.settle(command)?;
     let mut truth = desk.store.write().await?;
     let facts = ForCustomerFacts {
@@ -291,5 +298,6 @@ fn settings(fields: &mut Fields) -> key::Fields {
         channels: fields.texts("channels").into(),
         expires_at: fields.text("expiresAt").into(),
         is_enabled: fields.flag_or("isEnabled", true),
+        secret: fields.text("apiSecret").flatten().map(Secret::new),
     }
 }

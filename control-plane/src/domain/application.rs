@@ -64,6 +64,8 @@ pub struct Fields {
     pub tags: Option<Vec<String>>,
     /// Whom it is assigned to; none when absent.
     pub customer_ids: Option<Vec<String>>,
+    /// True for one that comes from another system: its id may have the form that ids had there.
+    pub is_imported: bool,
 }
 
 /// The command: a new application.
@@ -85,8 +87,10 @@ impl Create {
     /// All faults of the fields.
     pub fn parse(fields: Fields) -> Result<Self, Refusal> {
         let mut faults = Faults::default();
-        let id =
-            faults.required("applicationId", fields.application_id, |text| ApplicationId::parse_new(&text));
+        let id = faults.required("applicationId", fields.application_id, |text| match fields.is_imported {
+            true => text.parse(),
+            false => ApplicationId::parse_new(&text),
+        });
         let name = faults.required("name", fields.name, field::name);
         let description = faults.optional("description", fields.description, field::prose(2_000));
         let tags = faults.optional("tags", fields.tags, field::words);

@@ -20,7 +20,7 @@ use super::change::{Change, Decision, Facts, Noun};
 use super::customer::Customer;
 use super::{Context, Refusal};
 
-pub use for_customer::{ForCustomer, ForCustomerFacts, create_for_customer};
+pub use for_customer::{About, ForCustomer, ForCustomerFacts, create_for_customer};
 pub use options::{Create, Fields, Patch};
 pub use rotation::{Rotate, regenerate, rotate};
 
@@ -166,20 +166,22 @@ pub fn create(
     let mut key = blank(command.kind, command.customer, context, rng);
     key.name = facts.customer.as_ref().map_or_else(|| "Admin".to_owned(), |customer| customer.name.clone());
     let default_name = key.name.clone();
-    command.settings.apply(&mut key, &default_name, context);
-    let secret = finish(&mut change, &mut key, context, rng)?;
+    let mut settings = command.settings;
+    let secret = settings.secret.take();
+    settings.apply(&mut key, &default_name, context);
+    let secret = finish(&mut change, &mut key, secret, (context, rng))?;
     Ok(Decision { change, outcome: NewKey { key, secret, customer: facts.customer } })
 }
 
-/// Checks the scopes, makes the secret and writes the key.
+/// Checks the scopes, makes the secret unless it was brought, and writes the key.
 fn finish(
     change: &mut Change,
     key: &mut Key,
-    context: &Context,
-    rng: &mut impl Rng,
+    secret: Option<Secret>,
+    (context, rng): (&Context, &mut impl Rng),
 ) -> Result<Secret, Refusal> {
     may_be_given(key, context)?;
-    let secret = generate(key.policy.kind, rng);
+    let secret = secret.unwrap_or_else(|| generate(key.policy.kind, rng));
     key.digests = Digests::of(digest_of(&secret));
     insert(change, key, context);
     Ok(secret)

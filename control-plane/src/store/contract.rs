@@ -150,6 +150,7 @@ pub(crate) fn new_application(id: &str, customers: &[&str]) -> Change {
         name: Some(format!("The {id}")),
         tags: Some(vec!["a".to_owned(), "ß".to_owned()]),
         customer_ids: Some(customers.iter().map(|id| (*id).to_owned()).collect()),
+        is_imported: false,
         ..application::Fields::default()
     };
     let command = application::Create::parse(fields).unwrap();

@@ -18,7 +18,19 @@ pub struct ForCustomer {
     pub customer: Option<CustomerId>,
     name: Option<String>,
     tier: Option<TierName>,
+    notes: Option<String>,
     settings: Settings,
+}
+
+/// What the request says of the customer.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// Its name; the key is called the same.
+    pub name: Option<String>,
+    /// The plan it is on from now on.
+    pub tier: Option<String>,
+    /// For the vendor; BinDist's clients send them here.
+    pub notes: Option<String>,
 }
 
 impl ForCustomer {
@@ -29,19 +41,19 @@ impl ForCustomer {
     /// All faults of the fields.
     pub fn parse(
         customer: Option<CustomerId>,
-        name: Option<String>,
-        tier: Option<String>,
+        about: About,
         fields: Fields,
         context: &Context,
     ) -> Result<Self, Refusal> {
         let mut faults = Faults::default();
-        let name = faults.optional("name", name, field::name);
-        let tier = faults.optional("tier", tier, field::text);
+        let name = faults.optional("name", about.name, field::name);
+        let tier = faults.optional("tier", about.tier, field::text);
+        let notes = faults.optional("notes", about.notes, field::prose(2_000));
         // The name is the customer's here, and was judged above.
         let fields = Fields { name: Edit::Keep, ..fields };
         let settings = Settings::parse_new(fields, context.now, &mut faults);
         faults.check()?;
-        Ok(Self { customer, name, tier, settings })
+        Ok(Self { customer, name, tier, notes, settings })
     }
 
     /// The applications that it names, which must exist.
@@ -76,15 +88,17 @@ pub fn create_for_customer(
         return Err(Refusal::UnknownApplications(facts.unknown_applications));
     }
     let mut change = Change::default();
-    let who = Named { id: command.customer, name: command.name, tier: command.tier };
+    let who = Named { id: command.customer, name: command.name, tier: command.tier, notes: command.notes };
     let customer = match facts.customer {
         Some(existing) => who.change(&mut change, existing, &facts.tiers, context)?,
         None => who.create(&mut change, &facts.tiers, context, rng)?,
     };
     let mut key = blank(Kind::Customer, Some(customer.policy.id.clone()), context, rng);
     key.name.clone_from(&customer.name);
-    command.settings.apply(&mut key, &customer.name, context);
-    let secret = finish(&mut change, &mut key, context, rng)?;
+    let mut settings = command.settings;
+    let secret = settings.secret.take();
+    settings.apply(&mut key, &customer.name, context);
+    let secret = finish(&mut change, &mut key, secret, (context, rng))?;
     Ok(Decision { change, outcome: NewKey { key, secret, customer: Some(customer) } })
 }
 
@@ -93,6 +107,7 @@ struct Named {
     id: Option<CustomerId>,
     name: Option<String>,
     tier: Option<TierName>,
+    notes: Option<String>,
 }
 
 impl Named {
@@ -110,6 +125,7 @@ impl Named {
         if let Some(tier) = self.tier {
             customer.policy.tier = known_tier(&tier, tiers)?;
         }
+        customer.notes = self.notes.or(customer.notes);
         if customer != existing {
             customer.updated_at = context.now;
             customer::update(change, &existing, &customer, context);
@@ -135,6 +151,7 @@ impl Named {
         if let Some(tier) = self.tier {
             customer.policy.tier = known_tier(&tier, tiers)?;
         }
+        customer.notes = self.notes;
         customer::insert(change, &customer, context);
         Ok(customer)
     }

@@ -1,10 +1,11 @@
 //! What can be set on a key: the same fields when it is made and when it is changed.
 
 use common::id::{ApplicationId, CustomerId, KeyId};
-use common::key::Kind;
+use common::key::{Kind, is_secret};
 use common::limit::RequestsPerMinute;
 use common::network::Allowlist;
 use common::scope::{Scope, Scopes};
+use common::secret::Secret;
 use common::time::Timestamp;
 
 use super::super::{Context, Edit, Faults, Refusal, field};
@@ -33,6 +34,8 @@ pub struct Fields {
     pub expires_at: Edit<String>,
     /// Switched on.
     pub is_enabled: Option<bool>,
+    /// A secret that its owner has already, from another system; at creation alone.
+    pub secret: Option<Secret>,
 }
 
 /// The fields, parsed.
@@ -47,6 +50,8 @@ pub(super) struct Settings {
     channels: Edit<Vec<String>>,
     expires_at: Edit<Timestamp>,
     is_enabled: Option<bool>,
+    /// `None`: one is made.
+    pub(super) secret: Option<Secret>,
 }
 
 impl Settings {
@@ -70,12 +75,14 @@ impl Settings {
             channels: faults.edit("channels", fields.channels, field::words),
             expires_at: faults.edit("expiresAt", fields.expires_at, field::text),
             is_enabled: fields.is_enabled,
+            secret: None,
         }
     }
 
     /// Like [`Settings::parse`], for a key that is not there yet: one that would be dead at birth is a mistake.
-    pub(super) fn parse_new(fields: Fields, now: Timestamp, faults: &mut Faults) -> Self {
-        let settings = Self::parse(fields, faults);
+    pub(super) fn parse_new(mut fields: Fields, now: Timestamp, faults: &mut Faults) -> Self {
+        let secret = faults.optional("apiSecret", fields.secret.take(), imported);
+        let settings = Self { secret, ..Self::parse(fields, faults) };
         if settings.expires_at.set().is_some_and(|end| *end <= now) {
             faults.note("expiresAt", "must be in the future");
         }
@@ -117,6 +124,11 @@ fn scopes(names: Vec<String>) -> Result<Scopes, String> {
 fn rate_limit(count: u64) -> Result<RequestsPerMinute, String> {
     let limit = u32::try_from(count).ok().and_then(RequestsPerMinute::new);
     limit.ok_or_else(|| format!("must be 1 to {}, or null for the tier's limit", u32::MAX))
+}
+
+/// A secret that somebody made elsewhere: what would be taken for one of ours must be one of ours.
+fn imported(secret: Secret) -> Result<Secret, &'static str> {
+    if is_secret(secret.expose()) { Ok(secret) } else { Err("must be 20 to 256 visible ASCII characters") }
 }
 
 /// The command: a new key.

@@ -34,6 +34,7 @@ fn tool() -> Application {
         application_id: some("tool"),
         name: some("Tool"),
         customer_ids: texts(&["c1"]),
+        is_imported: false,
         ..application::Fields::default()
     };
     let command = application::Create::parse(fields).unwrap();
@@ -52,6 +53,7 @@ fn every_fault_of_an_application_is_told_at_once() {
         description: some(&"x".repeat(2_001)),
         tags: Some((0..21).map(|n| n.to_string()).collect()),
         customer_ids: texts(&["a b"]),
+        is_imported: false,
     };
     let refusal = application::Create::parse(fields).unwrap_err();
     assert_eq!(fields_of(&refusal), ["applicationId", "name", "description", "tags", "customerIds"]);

@@ -54,6 +54,7 @@ fn a_customers_key_is_plain_unless_more_is_said() {
     assert_eq!(key.digests, Digests::of(digest_of(&secret)));
     assert!(secret.expose().starts_with("tg_cus_") && key.works(context().now));
     let fields = Fields {
+        secret: None,
         name: set("CI"),
         description: set("for builds"),
         scopes: Edit::Set(vec!["downloads:read".to_owned()]),
@@ -76,6 +77,7 @@ fn a_customers_key_is_plain_unless_more_is_said() {
 #[test]
 fn every_fault_of_a_key_is_told_at_once() {
     let fields = Fields {
+        secret: None,
         name: set(""),
         description: set(&"x".repeat(2_001)),
         scopes: Edit::Set(vec!["root".to_owned()]),
@@ -244,7 +246,12 @@ fn for_customer(
     let (name, tier) = (name.map(str::to_owned), tier.map(str::to_owned));
     let id: Option<CustomerId> = Some(id).filter(|id| *id != "admin").map(|id| id.parse().unwrap());
     let existing = id.as_ref().filter(|_| known).map(|id| customer(id.as_str(), "One"));
-    let command = ForCustomer::parse(id, name, tier, Fields::default(), &context())?;
+    let command = ForCustomer::parse(
+        id,
+        super::super::key::About { name, tier, notes: None },
+        Fields::default(),
+        &context(),
+    )?;
     let facts =
         ForCustomerFacts { customer: existing, tiers: tier::defaults(), unknown_applications: vec![] };
     let decision = key::create_for_customer(command, facts, &context(), &mut rng())?;
