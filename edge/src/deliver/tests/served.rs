@@ -54,7 +54,8 @@ async fn lengths_are_announced_and_only_get_has_bytes() {
 async fn a_file_cut_while_it_is_sent_never_ends_cleanly() {
     let blob = Blob::new(&[b'x'; 600_000]);
     let (answer, in_order) = exchange(&blob, Method::GET, "", Some(300_000)).await;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains("content-length: 600000"), "{head}");
+    // hyper may drop what it had not flushed when the body broke: then nothing came at all.
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    assert!(answer.is_empty() || head.contains("content-length: 600000"), "{head}");
     assert!(body.len() <= 300_000 && !in_order);
 }
