@@ -88,7 +88,7 @@ async fn a_share_link_obeys_every_rule_of_bytes() {
     assert_private(&stranger.get_with(&path, "range", "bytes=200000-").await.expect(416));
     assert_private(&stranger.get_with(&path, "if-match", "\"other\"").await.expect(412));
     let wrong = send(stranger.request(Method::PUT, &path)).await.expect(405);
-    assert_eq!(wrong.header("allow"), "GET, HEAD");
+    assert_eq!(wrong.header("allow"), "GET, HEAD, OPTIONS");
 }
 
 #[tokio::test]
@@ -207,7 +207,10 @@ async fn what_is_wrong_with_an_order_is_named_all_at_once() {
     assert_eq!(client.get(&format!("{id}=file_of_nobody")).await.expect(404).failure().1, "file_not_found");
     assert_eq!(client.get(&format!("{id}=..%2F")).await.expect(404).failure().1, "file_not_found");
 
-    assert_eq!(send(client.request(Method::DELETE, SHARE)).await.expect(405).header("allow"), "POST");
+    assert_eq!(
+        send(client.request(Method::DELETE, SHARE)).await.expect(405).header("allow"),
+        "POST, OPTIONS"
+    );
     assert_eq!(
         client.with(None).post(SHARE, &order(&stock)).await.expect(401).failure().1,
         "missing_credential"
