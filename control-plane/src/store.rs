@@ -15,8 +15,8 @@ mod sums;
 use std::collections::BTreeMap;
 
 pub use answers::Answers;
-pub use audit::{Audit, AuditLine, AuditQuestion};
 use async_trait::async_trait;
+pub use audit::{Audit, AuditLine, AuditQuestion};
 use common::cursor::Place;
 use common::digest::Digest;
 use common::id::{ApplicationId, CustomerId, KeyId, TenantId, UploadId, VersionName};
