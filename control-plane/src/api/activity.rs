@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use common::id::{ActivityId, ApplicationId, CustomerId, InvalidId, KeyId, VersionName};
+use common::cursor::{self, List};
+use common::id::{ActivityId, ApplicationId, CustomerId, InvalidId, KeyId, TenantId, VersionName};
+use common::problem::{Problem, refusals};
 use common::time::Timestamp;
 use serde::Serialize;
 
@@ -16,7 +18,8 @@ use crate::api::dates::Dates;
 use crate::api::fields::Fields;
 use crate::api::page::{More, Page};
 use crate::domain::activity::ActivityKind;
-use crate::store::activity::{ActivityQuestion, Happened};
+use crate::store::Slice;
+use crate::store::activity::{ActivityQuestion, Happened, Place};
 
 /// An activity as it is told.
 #[derive(Serialize)]
@@ -69,19 +72,43 @@ impl<'a> ActivityView<'a> {
 struct ActivityList<'a> {
     activities: Vec<ActivityView<'a>>,
     count: usize,
-    pagination: More,
+    pagination: &'a More,
 }
 
 /// `GET /v1/activity`. A key that is narrowed to applications sees what happened to those.
 pub(super) async fn list(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled {
     let mut fields = call.query_fields();
-    let (question, page) = (read(&mut fields, &caller), Page::read(&mut fields)?);
-    let (question, page) = fields.settle(Ok((question, page)))?;
-    let mut truth = desk.store.read().await?;
-    let listed = truth.activities(caller.tenant(), &question, None, page.slice()).await?;
-    let (pagination, more) = page.told(listed.total);
-    let activities: Vec<ActivityView<'_>> = listed.items.iter().map(ActivityView::of).collect();
-    Answer::page(&ActivityList { count: activities.len(), activities, pagination: more }, pagination)
+    let question = read(&mut fields, &caller);
+    let page = Page::read_in(&mut fields, list_of(&question, caller.tenant()), &desk.cursors)?;
+    let page = fields.settle(Ok(page))?;
+    let (after, slice) = match page.after() {
+        Some(after) => (Some(place_of(after)?), Slice { offset: 0, limit: page.reach() }),
+        None => (None, page.slice()),
+    };
+    let listed = desk.store.read().await?.activities(caller.tenant(), &question, after, slice).await?;
+    let told = |place: Place| cursor::Place { key: place.at.millis().to_string(), id: place.row.to_string() };
+    let (items, turn) = page.turn(listed, |item| told(item.place));
+    let activities: Vec<ActivityView<'_>> = items.iter().map(ActivityView::of).collect();
+    let list = ActivityList { count: activities.len(), activities, pagination: &turn.more };
+    Answer::turned(&list, &turn, &call)
+}
+
+/// The list that cursors belong to: another question is another list.
+fn list_of(question: &ActivityQuestion, tenant: TenantId) -> List {
+    let moment = |moment: Option<Timestamp>| moment.map_or_else(String::new, |moment| moment.to_string());
+    List::of("activity", tenant)
+        .and(question.kind.map_or("", ActivityKind::as_str))
+        .and(question.application.as_ref().map_or("", ApplicationId::as_str))
+        .and(question.customer.as_ref().map_or("", CustomerId::as_str))
+        .and(question.key.as_ref().map_or("", KeyId::as_str))
+        .and(&moment(question.since))
+        .and(&moment(question.until))
+}
+
+fn place_of(after: &cursor::Place) -> Result<Place, Problem> {
+    let at = after.key.parse().map(Timestamp::from_millis).ok();
+    let place = at.zip(after.id.parse().ok()).map(|(at, row)| Place { at, row });
+    place.ok_or_else(refusals::invalid_cursor)
 }
 
 fn read(fields: &mut Fields, caller: &Caller) -> ActivityQuestion {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use common::cursor::{List, Place};
 use common::digest::Digest;
 use common::id::TenantId;
-use common::problem::{Code, Problem};
+use common::problem::{Code, Problem, refusals};
 use common::time::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -18,7 +19,7 @@ use crate::api::dates::Dates;
 use crate::api::fields::Fields;
 use crate::api::page::{More, Page};
 use crate::error::Failure;
-use crate::store::{AuditLine, AuditQuestion};
+use crate::store::{AuditLine, AuditQuestion, Slice};
 
 /// Who did what no key did.
 const OPERATOR: &str = "operator";
@@ -66,7 +67,7 @@ fn within(tenant: TenantId) -> String {
 #[derive(Serialize)]
 struct AuditList<'a> {
     entries: Vec<AuditView<'a>>,
-    pagination: More,
+    pagination: &'a More,
 }
 
 /// `GET /v1/audit`. It is about the whole tenant: not for keys that are narrowed to applications.
@@ -76,14 +77,33 @@ pub(super) async fn list(desk: Arc<Desk>, caller: Caller, call: Call) -> Handled
         return Err(Problem::new(Code::Forbidden, "key_narrowed", says).into());
     }
     let mut fields = call.query_fields();
-    let (question, page) = (read(&mut fields, caller.tenant()), Page::read(&mut fields)?);
-    let (question, page) = fields.settle(Ok((question, page)))?;
-    let mut truth = desk.store.read().await?;
-    let listed = truth.audit_of(caller.tenant(), &question, None, page.slice()).await?;
-    let (pagination, more) = page.told(listed.total);
+    let question = read(&mut fields, caller.tenant());
+    let page = Page::read_in(&mut fields, list_of(&question, caller.tenant()), &desk.cursors)?;
+    let page = fields.settle(Ok(page))?;
+    let (after, slice) = match page.after() {
+        Some(after) => {
+            let row = after.id.parse().map_err(|_| refusals::invalid_cursor())?;
+            (Some(row), Slice { offset: 0, limit: page.reach() })
+        }
+        None => (None, page.slice()),
+    };
+    let listed = desk.store.read().await?.audit_of(caller.tenant(), &question, after, slice).await?;
+    let (lines, turn) = page.turn(listed, |line| Place { key: String::new(), id: line.row.to_string() });
     let view = |line| AuditView::of(line, caller.tenant());
-    let entries = listed.items.iter().map(view).collect::<Result<Vec<_>, _>>()?;
-    Answer::page(&AuditList { entries, pagination: more }, pagination)
+    let entries = lines.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+    Answer::turned(&AuditList { entries, pagination: &turn.more }, &turn, &call)
+}
+
+/// The list that cursors belong to: another question is another list.
+fn list_of(question: &AuditQuestion, tenant: TenantId) -> List {
+    let moment = |moment: Option<Timestamp>| moment.map_or_else(String::new, |moment| moment.to_string());
+    let actor = question.actor.as_ref().map_or("", |key| key.as_ref().map_or(OPERATOR, |key| key.as_str()));
+    List::of("audit", tenant)
+        .and(question.action.as_deref().unwrap_or_default())
+        .and(&question.targets.as_ref().map(|targets| targets.join(" ")).unwrap_or_default())
+        .and(actor)
+        .and(&moment(question.since))
+        .and(&moment(question.until))
 }
 
 fn read(fields: &mut Fields, tenant: TenantId) -> AuditQuestion {
