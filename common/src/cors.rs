@@ -23,7 +23,7 @@ const TAKEN: HeaderValue = HeaderValue::from_static(concat!(
 const TOLD: HeaderValue = HeaderValue::from_static(concat!(
     "X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, ",
     "Retry-After, ETag, Content-Range, Content-Disposition, Accept-Ranges, X-Checksum-Sha256, Repr-Digest, ",
-    "Idempotency-Replayed, Location, Allow, WWW-Authenticate, ",
+    "Idempotency-Replayed, Location, Link, Allow, WWW-Authenticate, ",
     "Tus-Resumable, Tus-Version, Upload-Offset, Upload-Length, Upload-Expires",
 ));
 /// Browsers take less when they think it too long.
@@ -73,7 +73,7 @@ mod tests {
     fn a_preflight_is_told_everything_and_a_known_path_its_methods() {
         insta::assert_snapshot!(told(None), @r"
         access-control-allow-origin: *
-        access-control-expose-headers: X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, Retry-After, ETag, Content-Range, Content-Disposition, Accept-Ranges, X-Checksum-Sha256, Repr-Digest, Idempotency-Replayed, Location, Allow, WWW-Authenticate, Tus-Resumable, Tus-Version, Upload-Offset, Upload-Length, Upload-Expires
+        access-control-expose-headers: X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, Retry-After, ETag, Content-Range, Content-Disposition, Accept-Ranges, X-Checksum-Sha256, Repr-Digest, Idempotency-Replayed, Location, Link, Allow, WWW-Authenticate, Tus-Resumable, Tus-Version, Upload-Offset, Upload-Length, Upload-Expires
         access-control-allow-methods: GET, POST, PUT, PATCH, DELETE, HEAD
         access-control-allow-headers: Authorization, Content-Type, X-API-Key, X-Channel, Range, Idempotency-Key, X-Request-Id, If-Match, If-None-Match, If-Range, If-Modified-Since, If-Unmodified-Since, Tus-Resumable, Upload-Offset, Upload-Length, Upload-Metadata
         access-control-max-age: 86400

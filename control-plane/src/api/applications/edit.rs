@@ -23,7 +23,7 @@ pub(crate) async fn change(desk: Arc<Desk>, caller: Caller, call: Call) -> Handl
         name: fields.text("name").flatten(),
         description: fields.text("description").into(),
         tags: fields.texts("tags").into(),
-        is_active: fields.flag("isActive").flatten(),
+        is_active: fields.flag_or("isActive", true),
         customer_ids: fields.texts("customerIds").into(),
     };
     let command = fields.settle(Patch::parse(id, sent))?;

@@ -33,9 +33,10 @@ async fn what_is_sent_is_changed_null_clears_and_the_rest_stays() {
             json!({"name": null, "description": null, "tags": null, "isActive": null, "customerIds": null}),
         )
         .await;
-    insta::assert_snapshot!(told.body["data"], @r#"{"applicationId":"one","createdAt":"2025-06-15T15:06:40.000Z","customerIds":[],"description":"","isActive":false,"name":"Uno","tags":[],"updatedAt":"2025-06-15T15:06:41.000Z"}"#);
+    insta::assert_snapshot!(told.body["data"], @r#"{"applicationId":"one","createdAt":"2025-06-15T15:06:40.000Z","customerIds":[],"description":"","isActive":true,"name":"Uno","tags":[],"updatedAt":"2025-06-15T15:06:41.000Z"}"#);
     let nothing = house.ask("PATCH", ONE, json!({})).await;
     assert_eq!((nothing.status, &nothing.body["data"]), (200, &told.body["data"]));
+    house.ask("PATCH", ONE, json!({"isActive": false})).await;
     let told = house.get("/v1/applications?isActive=false").await;
     assert_eq!(
         told.data("applications")[0]["customers"],
