@@ -61,7 +61,7 @@ fn statuses(route: &Route, operation: &Operation) -> BTreeSet<u16> {
     match route.credential {
         Credential::Public => {}
         // A signed text that is not ours names nothing; a genuine one ends.
-        Credential::Signed => statuses.extend([404, 410]),
+        Credential::Signed => statuses.extend([403, 404, 410]),
         Credential::Any | Credential::Admin => statuses.extend([401, 403, 429]),
     }
     if route.path.contains('{') {
