@@ -78,6 +78,8 @@ fn completion() -> Value {
         ("releaseNotes", or_null(text(5_000))),
         ("fileSize", says(or_null(whole(0)), "Checked when sent.")),
         ("checksum", says(or_null(text(200)), "SHA-256, checked when sent.")),
+        ("size", says(or_null(whole(0)), "Another name of fileSize.")),
+        ("sha256", says(or_null(text(200)), "Another name of checksum.")),
     ];
     request(vec![("uploadId", reference("UploadId"))], optional)
 }
@@ -130,9 +132,10 @@ pub(super) fn complete_upload() -> Operation {
 
 pub(super) fn receive_upload() -> Operation {
     Operation::new(TAG, "Send the bytes of a large upload")
+        .says("Sent again, the later bytes count, until the upload is completed. They replace parts.")
         .reads_content(json!({ "*/*": {} }))
         .done(reference("ReceivedUpload"))
-        .refuses(&[409])
+        .refuses(&[403, 409])
 }
 
 pub(super) fn read_offset() -> Operation {
@@ -140,7 +143,9 @@ pub(super) fn read_offset() -> Operation {
         "description": "How far the upload came.",
         "headers": headers(&["Upload-Offset", "Upload-Length", "Tus-Resumable"]),
     });
-    tus(Operation::new(TAG, "Ask how far a large upload came")).answers_with(200, answer).refuses(&[409, 412])
+    tus(Operation::new(TAG, "Ask how far a large upload came"))
+        .answers_with(200, answer)
+        .refuses(&[403, 409, 412])
 }
 
 pub(super) fn resume_upload() -> Operation {
@@ -152,13 +157,13 @@ pub(super) fn resume_upload() -> Operation {
         .header("Upload-Offset", whole(0), "Where these bytes begin: where the upload stands.")
         .reads_content(json!({ "application/offset+octet-stream": {} }))
         .answers_with(204, answer)
-        .refuses(&[409, 412, 423])
+        .refuses(&[403, 409, 412])
 }
 
 pub(super) fn abandon_upload() -> Operation {
     tus(Operation::new(TAG, "Abandon a large upload"))
         .empty(204, "Nothing of it is kept.")
-        .refuses(&[409, 412])
+        .refuses(&[403, 409, 412])
 }
 
 /// tus 1.0 core.
