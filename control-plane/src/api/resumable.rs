@@ -28,8 +28,8 @@ const PART: &str = "application/offset+octet-stream";
 
 /// `HEAD /v1/uploads/{ticket}`: how many bytes are there, durably.
 pub(super) async fn offset(desk: Arc<Desk>, call: Call) -> Handled {
-    speaks_our_version(&call.headers)?;
     let Entered { ticket, mut context } = enter(&desk, &call)?;
+    speaks_our_version(&call.headers)?;
     let existing = find(&mut *desk.store.read().await?, &ticket).await?;
     let upload = upload::may_receive(&ticket.upload, existing, &context)?;
     context.actor.key.clone_from(&upload.created_by);
@@ -46,6 +46,8 @@ pub(super) async fn offset(desk: Arc<Desk>, call: Call) -> Handled {
 /// `PATCH /v1/uploads/{ticket}`: more bytes, from the offset that it names. With the last of them the file counts as
 /// received, as after a PUT.
 pub(super) async fn resume(desk: Arc<Desk>, call: Call) -> Handled {
+    // A ticket that is none of ours learns nothing else.
+    let Entered { ticket, mut context } = enter(&desk, &call)?;
     speaks_our_version(&call.headers)?;
     if call.media_type().as_deref() != Some(PART) {
         return Err(unsupported("Send application/offset+octet-stream").into());
@@ -57,7 +59,6 @@ pub(super) async fn resume(desk: Arc<Desk>, call: Call) -> Handled {
             "Send Upload-Offset: how many bytes were sent before",
         )
     })?;
-    let Entered { ticket, mut context } = enter(&desk, &call)?;
     let existing = find(&mut *desk.store.read().await?, &ticket).await?;
     let upload = upload::may_receive(&ticket.upload, existing, &context)?;
     context.actor.key.clone_from(&upload.created_by);
@@ -84,8 +85,8 @@ pub(super) async fn resume(desk: Arc<Desk>, call: Call) -> Handled {
 
 /// `DELETE /v1/uploads/{ticket}`: gives the upload and its space up.
 pub(super) async fn abandon(desk: Arc<Desk>, call: Call) -> Handled {
-    speaks_our_version(&call.headers)?;
     let Entered { ticket, mut context } = enter(&desk, &call)?;
+    speaks_our_version(&call.headers)?;
     let mut truth = desk.store.write().await?;
     let existing = find(&mut *truth, &ticket).await?;
     context.actor.key = existing.as_ref().and_then(|upload| upload.created_by.clone());
