@@ -36,6 +36,8 @@ struct AuditView<'a> {
     after: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<&'a str>,
+    /// The operator's commands come in no request.
+    #[serde(skip_serializing_if = "str::is_empty")]
     request_id: &'a str,
     timestamp: Timestamp,
 }
