@@ -135,6 +135,10 @@ made_id!(
     SessionId, "ses_"
 );
 made_id!(
+    /// One backup of a tenant.
+    BackupId, "backup_"
+);
+made_id!(
     /// One download URL that was issued.
     DownloadId, "dl_"
 );

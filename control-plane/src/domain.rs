@@ -6,12 +6,14 @@
 pub mod activity;
 pub mod answer;
 pub mod application;
+pub mod backup;
 pub mod change;
 pub mod customer;
 pub mod field;
 pub mod key;
 pub mod quota;
 pub mod refusal;
+pub mod restore;
 pub mod session;
 pub mod tenant;
 #[cfg(test)]

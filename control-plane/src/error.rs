@@ -267,6 +267,12 @@ fn problem_of(refusal: &Refusal) -> Problem {
         Refusal::UploadDiffers { .. } => (Code::Conflict, "upload_differs"),
         Refusal::SizeMismatch { .. } => (Code::Conflict, "size_mismatch"),
         Refusal::DigestMismatch { .. } => (Code::Conflict, "checksum_mismatch"),
+        Refusal::UnknownBackup(_) => (Code::NotFound, "backup_not_found"),
+        Refusal::BackupFailed(_) => (Code::Conflict, "backup_failed"),
+        Refusal::BackupDamaged { .. } => (Code::Conflict, "backup_damaged"),
+        Refusal::BackupTooLarge { .. } => (Code::Conflict, "backup_too_large"),
+        Refusal::TooManyBackups { .. } => (Code::Conflict, "too_many_backups"),
+        Refusal::NotForNarrowedKeys => (Code::Forbidden, "key_narrowed"),
         Refusal::Raced => (Code::Conflict, "raced"),
     };
     match refusal {

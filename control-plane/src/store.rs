@@ -6,6 +6,7 @@
 pub mod activity;
 mod answers;
 mod audit;
+mod backups;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod sessions;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 pub use answers::Answers;
 use async_trait::async_trait;
 pub use audit::{Audit, AuditLine, AuditQuestion};
+pub use backups::Backups;
 use common::cursor::Place;
 use common::digest::Digest;
 use common::id::{ApplicationId, CustomerId, KeyId, TenantId, UploadId, VersionName};
@@ -341,12 +343,12 @@ impl<T: Outbox + Audit + Activities + Counted> Records for T {}
 
 /// The truth as of one moment.
 pub trait Reading:
-    Tenants + Applications + Customers + Keys + Sessions + Versions + Uploads + Records + Answers + Send
+    Tenants + Applications + Customers + Keys + Sessions + Versions + Uploads + Records + Answers + Backups + Send
 {
 }
 
 impl<T> Reading for T where
-    T: Tenants + Applications + Customers + Keys + Sessions + Versions + Uploads + Records + Answers + Send
+    T: Tenants + Applications + Customers + Keys + Sessions + Versions + Uploads + Records + Answers + Backups + Send
 {
 }
 

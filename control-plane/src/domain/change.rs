@@ -1,6 +1,6 @@
 //! What a decision leads to: rows to write, records to announce, lines for the audit.
 
-use common::id::{ApplicationId, CustomerId, SessionId, TenantId, UploadId, VersionId};
+use common::id::{ApplicationId, BackupId, CustomerId, SessionId, TenantId, UploadId, VersionId};
 use common::tier::Tier;
 use common::time::Timestamp;
 use common::wire::address::Address;
@@ -8,6 +8,7 @@ use common::wire::address::Address;
 use super::activity::Activity;
 use super::answer::KeptAnswer;
 use super::application::Application;
+use super::backup::Backup;
 use super::customer::Customer;
 use super::key::Key;
 use super::session::Session;
@@ -65,6 +66,10 @@ pub enum Row {
     EndUpload(UploadId),
     /// Something happened that the activity tells of.
     Happened(Box<Activity>),
+    /// What became of a backup. Its id must not be there yet.
+    Backup(Backup),
+    /// The row of a backup goes: its file is gone, or goes next.
+    ForgetBackup(BackupId),
 }
 
 /// A record that changed, for the edges.

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use common::digest::Digest;
-use common::id::{ApplicationId, CustomerId, KeyId, SessionId, TenantId, UploadId, VersionName};
+use common::id::{ApplicationId, BackupId, CustomerId, KeyId, SessionId, TenantId, UploadId, VersionName};
 use common::scope::Scope;
 use common::tier::TierName;
 
@@ -207,6 +207,37 @@ pub enum Refusal {
         /// Of what came.
         received: Digest,
     },
+    /// No such backup.
+    #[error("Backup '{0}' does not exist")]
+    UnknownBackup(BackupId),
+    /// It was never finished.
+    #[error("Backup '{0}' failed when it was made: choose another")]
+    BackupFailed(BackupId),
+    /// Its file is not what was written.
+    #[error("Backup '{backup}' cannot be read ({why}): choose another")]
+    BackupDamaged {
+        /// The backup.
+        backup: BackupId,
+        /// What is wrong with the file.
+        why: String,
+    },
+    /// It would not fit into memory.
+    #[error("There is more than a backup holds ({most} records): back up the database file itself")]
+    BackupTooLarge {
+        /// The limit.
+        most: u64,
+    },
+    /// A tenant has as many backups as it can have.
+    #[error(
+        "There are {most} backups, the most that there can be: have the operator remove some (tidegate-control-plane backups remove)"
+    )]
+    TooManyBackups {
+        /// The limit.
+        most: u64,
+    },
+    /// A backup holds everything.
+    #[error("Your key is narrowed to applications, and a backup holds all of them: use another admin key")]
+    NotForNarrowedKeys,
     /// Another write got there in the same moment.
     #[error("This was changed by another request at the same moment: try again")]
     Raced,

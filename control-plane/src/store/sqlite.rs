@@ -4,6 +4,7 @@ mod activity;
 mod answers;
 mod applications;
 mod audit;
+mod backups;
 mod commit;
 mod counted;
 mod customers;

@@ -58,7 +58,9 @@ fn refused(row: &Row, fault: sqlx::Error) -> StoreError {
         | Row::Answer(_)
         | Row::Forget(_)
         | Row::EndUpload(_)
-        | Row::Happened(_) => Refusal::Raced,
+        | Row::Happened(_)
+        | Row::Backup(_)
+        | Row::ForgetBackup(_) => Refusal::Raced,
     };
     refusal.into()
 }
@@ -75,6 +77,8 @@ impl Session {
             Row::Forget(session) => self.forget_session(session).await,
             Row::EndUpload(id) => self.delete_upload(id).await,
             Row::Happened(activity) => self.insert_activity(activity).await.map(drop),
+            Row::Backup(backup) => self.insert_backup(backup).await,
+            Row::ForgetBackup(id) => self.forget_backup(id).await,
         }
     }
 

@@ -1,0 +1,130 @@
+//! Making backups and removing those whose time is over: what the API and the clock both do.
+
+use std::time::Duration;
+
+use common::id::BackupId;
+use common::time::Timestamp;
+use rand::Rng;
+
+use super::BackupFiles;
+use crate::domain::backup::{Backup, Cause, Contents, forget, is_due, may_make, note};
+use crate::domain::tenant::Tenant;
+use crate::domain::{Actor, Context, Refusal};
+use crate::store::{Slice, Store, StoreError, StoreFault};
+
+/// Backups that are removed in one go, so that others come in between.
+const MOST: u64 = 100;
+
+/// How often backups are made by themselves, and how long those are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Rhythm {
+    pub(crate) every: Duration,
+    pub(crate) keep: Duration,
+}
+
+/// Writes a backup of the context's tenant. It has no row yet: one whose file could not be written says so.
+///
+/// # Errors
+/// When there is more than a backup can hold.
+pub(crate) async fn make(
+    store: &dyn Store,
+    files: &BackupFiles,
+    (cause, expires_at): (Cause, Option<Timestamp>),
+    context: &Context,
+    rng: &mut (impl Rng + Send),
+) -> Result<Backup, StoreError> {
+    let _turn = files.turn().await;
+    let id = BackupId::generate(rng);
+    let contents = contents(store, context).await?;
+    let (work, name, at) = (files.clone(), id.clone(), context.now);
+    let written = tokio::task::spawn_blocking(move || work.write(&name, &contents, at)).await;
+    let size = match written {
+        Ok(Ok(written)) => Some(written.size),
+        Ok(Err(e)) => failed(&id, &e),
+        Err(e) => failed(&id, &e),
+    };
+    Ok(Backup { id, tenant: context.tenant, cause, size, created_at: context.now, expires_at })
+}
+
+fn failed(id: &BackupId, cause: &dyn std::fmt::Display) -> Option<u64> {
+    tracing::error!(backup = %id, %cause, "a backup could not be written");
+    None
+}
+
+/// Everything of the context's tenant, as of one moment.
+async fn contents(store: &dyn Store, context: &Context) -> Result<Contents, StoreError> {
+    let mut truth = store.read().await?;
+    let kept = truth.backups(context.tenant, Slice { offset: 0, limit: 0 }).await?.total;
+    may_make(truth.count_records(context.tenant).await?, kept)?;
+    let contents = truth.contents(context.tenant).await?;
+    Ok(contents.ok_or(Refusal::UnknownTenant(context.tenant))?)
+}
+
+/// Makes the backups that are due at `now`, removes those whose time is over, and says how many were made.
+///
+/// # Errors
+/// The first thing that broke; a tenant that is too large for a backup is logged, and the others go on.
+pub(crate) async fn keep_up(
+    store: &dyn Store,
+    files: &BackupFiles,
+    rhythm: Rhythm,
+    now: Timestamp,
+    rng: &mut (impl Rng + Send),
+) -> Result<usize, StoreError> {
+    let mut made = 0;
+    let tenants = store.read().await?.tenants().await?;
+    for tenant in &tenants {
+        let so_far = store.read().await?.rhythm(tenant.id).await?;
+        if !is_due(tenant, so_far, rhythm.every, now) {
+            continue;
+        }
+        match automatic(store, files, (tenant, rhythm), now, rng).await {
+            Ok(()) => made += 1,
+            Err(StoreError::Refused(refusal)) => {
+                tracing::error!(tenant = %tenant.id, %refusal, "no automatic backup");
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    remove_expired(store, files, now).await?;
+    Ok(made)
+}
+
+async fn automatic(
+    store: &dyn Store,
+    files: &BackupFiles,
+    (tenant, rhythm): (&Tenant, Rhythm),
+    now: Timestamp,
+    rng: &mut (impl Rng + Send),
+) -> Result<(), StoreError> {
+    let context = Context { tenant: tenant.id, actor: Actor::operator(), now };
+    let expires_at = Some(now.plus(rhythm.keep));
+    let backup = make(store, files, (Cause::Automatic, expires_at), &context, rng).await?;
+    store.write().await?.commit(note(backup, &context).change).await?;
+    Ok(())
+}
+
+/// Also with automatic backups switched off: those that there are were promised to go.
+pub(crate) async fn remove_expired(
+    store: &dyn Store,
+    files: &BackupFiles,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for backup in store.read().await?.expired_backups(now, MOST).await? {
+        remove(store, files, &backup, now).await?;
+    }
+    Ok(())
+}
+
+/// The file first: without its row nobody would ever remove it.
+pub(crate) async fn remove(
+    store: &dyn Store,
+    files: &BackupFiles,
+    backup: &Backup,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    files.remove(backup).map_err(|e| StoreFault::new("removing a backup's file", e))?;
+    let context = Context { tenant: backup.tenant, actor: Actor::operator(), now };
+    store.write().await?.commit(forget(backup, &context)).await?;
+    Ok(())
+}
