@@ -7,6 +7,7 @@ mod activity;
 mod answer;
 mod applications;
 mod audit;
+mod backups;
 mod call;
 mod caller;
 mod customers;
@@ -135,6 +136,11 @@ fn handler_of(route: RouteId) -> Handler {
         RouteId::ReadStats => keyed(stats::read),
         RouteId::ListActivity => keyed(activity::list),
         RouteId::ListAudit => keyed(audit::list),
+        RouteId::ListBackups => keyed(backups::list),
+        RouteId::CreateBackup => keyed(backups::create),
+        RouteId::ReadBackup => keyed(backups::read),
+        RouteId::RestoreBackup => keyed(backups::restore),
+        RouteId::DownloadBackup => ticketed(backups::download),
         RouteId::ListVersions
         | RouteId::ListFiles
         | RouteId::DownloadFile
@@ -145,11 +151,6 @@ fn handler_of(route: RouteId) -> Handler {
         | RouteId::DownloadShared
         | RouteId::DownloadSharedLong
         | RouteId::CheckUpdate
-        | RouteId::ListBackups
-        | RouteId::CreateBackup
-        | RouteId::ReadBackup
-        | RouteId::RestoreBackup
-        | RouteId::DownloadBackup
         | RouteId::Health => Handler::Elsewhere,
     }
 }

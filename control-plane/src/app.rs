@@ -1,5 +1,6 @@
 //! Puts the rooms together, starts them, and stops them in the order in which that loses nothing.
 
+mod backups;
 mod forgetting;
 pub(crate) mod keys;
 mod listen;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{Desk, Failures, InFlight, router};
+use crate::backup::make::Automatic;
 use crate::config::Config;
 use crate::domain::Refusal;
 use crate::ingest::{self, Ingest};
@@ -89,6 +91,9 @@ pub enum StartError {
     /// An address.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
+    /// A file that is to be restored.
+    #[error("{0} is no backup that can be restored: {1}")]
+    Backup(String, String),
     /// The operating system.
     #[error("no randomness: {0}")]
     Randomness(String),
@@ -133,6 +138,8 @@ pub async fn start(
         sessions: MacKeys::derive(&keys.edge_secrets, Purpose::Session),
         failures: Failures::default(),
         cursors: MacKeys::derive(&keys.edge_secrets, Purpose::Cursor),
+        backups: backups::open(&config.data),
+        backup_tickets: MacKeys::derive(&keys.edge_secrets, Purpose::Backup),
         public_url: config.public_url.clone(),
         draft_by_default: config.draft_by_default,
         tenancy: config.tenancy,
@@ -160,7 +167,11 @@ pub async fn start(
     let address = address_of(&listener)?;
     let admin_address = private.as_ref().map(address_of).transpose()?;
     tracing::info!(%address, tenancy = %config.tenancy, "the desk is open");
-    let sweeping = Sweeping { sessions: config.session_sweep, uploads: config.upload_sweep_every };
+    let sweeping = Sweeping {
+        sessions: config.session_sweep,
+        uploads: config.upload_sweep_every,
+        backups: config.backups,
+    };
     let ended =
         tokio::spawn(run(desk, Loops { publisher, ingest }, Doors { listener, private }, sweeping, stop));
     Ok(Running {
@@ -198,6 +209,8 @@ struct Doors {
 struct Sweeping {
     sessions: Duration,
     uploads: Duration,
+    /// And backups are made.
+    backups: Automatic,
 }
 
 /// What runs beside the requests.
@@ -214,6 +227,7 @@ async fn run(desk: Arc<Desk>, loops: Loops, doors: Doors, every: Sweeping, stop:
     rooms.spawn(loops.ingest.run(requests_ended.clone()));
     rooms.spawn(forgetting::run(desk.clone(), requests_ended.clone()));
     rooms.spawn(sessions::sweep(desk.clone(), every.sessions, requests_ended.clone()));
+    rooms.spawn(backups::run(desk.clone(), every.backups, requests_ended.clone()));
     let (sweeping, ended) = (desk.clone(), requests_ended.clone());
     rooms.spawn(async move {
         sweep::run(sweeping.store.as_ref(), &sweeping.blobs, sweeping.clock.as_ref(), every.uploads, ended)

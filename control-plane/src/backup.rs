@@ -4,7 +4,7 @@
 
 pub(crate) mod file;
 mod forms;
-pub(crate) mod make;
+pub mod make;
 
 use std::io;
 use std::path::{Path, PathBuf};

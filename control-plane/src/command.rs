@@ -1,5 +1,6 @@
 //! The command line of the desk: serve, check the settings, or look after keys and tenants.
 
+mod backups;
 mod tenants;
 
 use std::io::{self, Write as _};
@@ -19,6 +20,7 @@ use common::runtime::{EXIT_FAILED, EXIT_OK, EXIT_SETTINGS};
 use crate::app::operator::Operator;
 use crate::app::{self, keys};
 use crate::config::{Config, Task};
+use backups::Backups;
 use tenants::Tenants;
 
 /// The control plane of Tidegate: takes commands, keeps the truth, announces it to the edges.
@@ -43,6 +45,9 @@ enum Command {
     /// Look after keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// Look after backups, also while the server runs.
+    #[command(subcommand)]
+    Backups(Backups),
     /// Look after tenants, also while the server runs.
     #[command(subcommand)]
     Tenants(Tenants),
@@ -81,6 +86,7 @@ pub fn run() -> ExitCode {
         None => in_runtime(serve(config)),
         Some(Command::Keys(Keys::Public)) => print_public_key(&config),
         Some(Command::Keys(Keys::ResetAdmin { tenant })) => in_runtime(reset_admin(config, tenant)),
+        Some(Command::Backups(command)) => in_runtime(backups::run(command, config)),
         Some(Command::Tenants(command)) => in_runtime(tenants::run(command, config)),
     };
     match ended {

@@ -14,6 +14,7 @@ use common::runtime::settings::{
 use common::secret::Secret;
 use common::tenancy::Tenancy;
 
+use crate::backup::make::Automatic;
 use crate::ingest::Keeping;
 
 /// Everything that the desk can be told. `tidegate dev` builds it in code.
@@ -49,6 +50,8 @@ pub struct Config {
     pub session_sweep: Duration,
     /// How often what uploads left behind is removed.
     pub upload_sweep_every: Duration,
+    /// How often backups are made by themselves, and how long those are kept.
+    pub backups: Automatic,
     /// For how long what happened is kept, and how often counts are told.
     pub keeping: Keeping,
 }
@@ -88,6 +91,7 @@ impl Config {
             admin_aliases: settings.optional("admin_aliases", parse_aliases).unwrap_or_default(),
             session_sweep: SESSION_SWEEP,
             upload_sweep_every: Duration::from_secs(300),
+            backups: Automatic::default(),
             keeping: Keeping::default(),
         }
     }
@@ -142,6 +146,7 @@ fn parse(settings: &mut Settings, task: Task) -> Option<Config> {
     let admin_aliases = settings.optional("admin_aliases", parse_aliases).unwrap_or_default();
     let session_sweep = settings.defaulted("session_sweep_seconds", "60", parse_sweep);
     let upload_sweep_every = settings.defaulted("upload_sweep_seconds", "300", parse_seconds);
+    let backups = backups(settings);
     let keeping = keeping(settings);
     Some(Config {
         listen: listen?,
@@ -159,6 +164,7 @@ fn parse(settings: &mut Settings, task: Task) -> Option<Config> {
         admin_aliases,
         session_sweep: session_sweep?,
         upload_sweep_every: upload_sweep_every?,
+        backups: backups?,
         keeping: keeping?,
     })
 }
@@ -221,6 +227,17 @@ fn edge_secrets(settings: &mut Settings) -> Vec<Secret> {
 fn parse_sweep(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| (1..=3_600).contains(seconds));
     seconds.map(Duration::from_secs).ok_or_else(|| format!("'{text}' must be 1 to 3600 seconds"))
+}
+
+/// How often backups are made, in hours, and for how many days they are kept.
+fn backups(settings: &mut Settings) -> Option<Automatic> {
+    let hours = settings.defaulted("backup_every_hours", "24", |text| parse_number(text, 0, 8_760));
+    let days = settings.defaulted("backup_keep_days", "30", |text| parse_number(text, 1, 3_650));
+    let every = hours?;
+    Some(Automatic {
+        every: (every > 0).then(|| Duration::from_secs(every * 3_600)),
+        keep: Duration::from_secs(days? * 86_400),
+    })
 }
 
 /// How long things are kept, in days, and how often counts are told.
@@ -294,6 +311,8 @@ mod tests {
         draft_by_default = "false"
         session_sweep_seconds = "60"
         upload_sweep_seconds = "300"
+        backup_every_hours = "24"
+        backup_keep_days = "30"
         activity_days = "400"
         usage_minute_days = "7"
         count_interval_seconds = "60"

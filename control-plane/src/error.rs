@@ -10,7 +10,8 @@ use common::openapi;
 use common::problem::{Code, Format, Problem, refusals};
 use common::time::Timestamp;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, WWW_AUTHENTICATE,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
@@ -118,6 +119,33 @@ pub(crate) fn succeed(outcome: Outcome, body: Vec<u8>, request_id: &str) -> Resp
         // RFC 9110 section 8.6: none on a 204, and what a HEAD tells is not of zero bytes.
         response.headers_mut().remove(CONTENT_TYPE);
         response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    response
+}
+
+/// Bytes to be saved as a file.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    /// The bytes.
+    pub(crate) body: Body,
+    /// How many.
+    pub(crate) length: u64,
+    /// The file's name: plain characters.
+    pub(crate) name: String,
+    /// Its media type.
+    pub(crate) content_type: &'static str,
+}
+
+/// A success with bytes.
+pub(crate) fn attach(attachment: Attachment, request_id: &str) -> Response {
+    let Attachment { body, length, name, content_type } = attachment;
+    let mut response =
+        respond(StatusCode::OK, HeaderValue::from_static(content_type), Vec::new(), request_id);
+    *response.body_mut() = body;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    if let Ok(named) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        headers.insert(CONTENT_DISPOSITION, named);
     }
     response
 }

@@ -6,7 +6,7 @@
 
 mod api;
 pub mod app;
-mod backup;
+pub mod backup;
 pub mod command;
 pub mod config;
 pub mod domain;

@@ -348,7 +348,17 @@ pub trait Reading:
 }
 
 impl<T> Reading for T where
-    T: Tenants + Applications + Customers + Keys + Sessions + Versions + Uploads + Records + Answers + Backups + Send
+    T: Tenants
+        + Applications
+        + Customers
+        + Keys
+        + Sessions
+        + Versions
+        + Uploads
+        + Records
+        + Answers
+        + Backups
+        + Send
 {
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::api::call::Call;
-use crate::error::{Failure, Outcome, repeat, succeed};
+use crate::error::{Attachment, Failure, Outcome, attach, repeat, succeed};
 
 /// What a handler gives back.
 pub(crate) type Handled = Result<Answer, Failure>;
@@ -30,6 +30,8 @@ pub(crate) struct Answer {
     kept: Kept,
     /// Told as it is, without the envelope.
     is_bare: bool,
+    /// Bytes that are told instead of data.
+    attachment: Option<Attachment>,
 }
 
 /// What an answer has to do with an earlier or later one to the same request.
@@ -64,6 +66,11 @@ impl Answer {
         Self::done(data).map(|answer| Self { is_bare: true, ..answer })
     }
 
+    /// 200 with bytes to be saved as a file.
+    pub(crate) fn attached(attachment: Attachment) -> Handled {
+        Self::done(&()).map(|answer| Self { attachment: Some(attachment), ..answer })
+    }
+
     /// 200 with a page of a list that gives out cursors.
     pub(crate) fn turned(data: &impl Serialize, turn: &Turn, call: &Call) -> Handled {
         let query = call.query.as_deref().unwrap_or_default();
@@ -88,6 +95,7 @@ impl Answer {
             position: None,
             kept: Kept::Not,
             is_bare: false,
+            attachment: None,
         }
     }
 
@@ -141,7 +149,10 @@ impl Answer {
     }
 
     /// The response with its envelope.
-    pub(crate) fn into_response(self, request_id: &str) -> Result<Response, Failure> {
+    pub(crate) fn into_response(mut self, request_id: &str) -> Result<Response, Failure> {
+        if let Some(attachment) = self.attachment.take() {
+            return Ok(attach(attachment, request_id));
+        }
         let mut response = match self.kept {
             Kept::Before(status, body) => repeat(status, body, request_id),
             Kept::Now | Kept::Not => succeed(self.outcome, self.body(request_id)?, request_id),

@@ -15,6 +15,7 @@ use crate::api::answer::{Answer, Handled};
 use crate::api::caller::Caller;
 use crate::api::idempotency::InFlight;
 use crate::api::throttle::Failures;
+use crate::backup::BackupFiles;
 use crate::domain::customer::is_reserved;
 use crate::domain::version::{AddFile, FileFacts};
 use crate::domain::{Change, Row};
@@ -47,6 +48,10 @@ pub(crate) struct Desk {
     pub(crate) tenancy: Tenancy,
     /// For how long usage by the minute is kept.
     pub(crate) minutes_kept: Duration,
+    /// Where backups lie.
+    pub(crate) backups: BackupFiles,
+    /// Seals and opens the tickets in URLs of backups.
+    pub(crate) backup_tickets: MacKeys,
     /// Wakes the publisher.
     pub(crate) announcer: Announcer,
     /// The requests with an `Idempotency-Key` that are being answered.

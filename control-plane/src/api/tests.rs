@@ -33,6 +33,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::api::{Desk, Failures, InFlight, Peer, router};
+use crate::backup::BackupFiles;
 use crate::domain::tenant::{self, Found};
 use crate::domain::{Actor, Context};
 use crate::metrics::Metrics;
@@ -113,6 +114,8 @@ impl House {
             forwarding: MacKeys::derive(&secrets, Purpose::Forwarding),
             tickets: MacKeys::derive(&secrets, Purpose::Upload),
             cursors: MacKeys::derive(&secrets, Purpose::Cursor),
+            backups: BackupFiles::below(directory.path()),
+            backup_tickets: MacKeys::derive(&secrets, Purpose::Backup),
             sessions: MacKeys::derive(&secrets, Purpose::Session),
             failures: Failures::default(),
             public_url: None,

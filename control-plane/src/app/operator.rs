@@ -1,14 +1,21 @@
 //! What the operator at the machine does to tenants: with the database alone, also while desks run on it. They find
 //! what was written in their outbox, and announce it within a second.
 
-use common::id::TenantId;
+use std::path::{Path, PathBuf};
+
+use common::digest::Digest;
+use common::id::{BackupId, TenantId};
 use common::runtime::clock::{Clock, entropy};
 use common::secret::Secret;
 use common::tenancy::Tenancy;
+use common::time::Timestamp;
 
 use crate::app::tenancy::key_text;
 use crate::app::{StartError, keys};
+use crate::backup::{self, BackupFiles};
 use crate::config::Config;
+use crate::domain::backup::Contents;
+use crate::domain::restore::restore;
 use crate::domain::tenant::{self, Alter, Found, Tenant};
 use crate::domain::{Actor, Context, Decision};
 use crate::store::Store as _;
@@ -18,6 +25,9 @@ use crate::store::sqlite::SqliteStore;
 pub struct Operator<'a> {
     store: SqliteStore,
     tenancy: Tenancy,
+    backups: BackupFiles,
+    /// Where bytes lie.
+    blobs: PathBuf,
     clock: &'a dyn Clock,
 }
 
@@ -27,6 +37,16 @@ pub struct Founded {
     pub tenant: TenantId,
     /// Its first admin key as its owner uses it.
     pub admin_key: Secret,
+}
+
+/// What a restored backup brought.
+pub struct Returned {
+    /// The moment that it shows.
+    pub created_at: Timestamp,
+    /// Everything in it.
+    pub contents: Contents,
+    /// Of the bytes that its files have, those that are not there.
+    pub missing: Vec<Digest>,
 }
 
 /// A tenant, and what it stores.
@@ -47,7 +67,8 @@ impl<'a> Operator<'a> {
         keys::make_directory(&config.data)
             .map_err(|e| StartError::File(format!("data directory {}", config.data.display()), e))?;
         let store = SqliteStore::open(&config.database, clock.now()).await?;
-        Ok(Self { store, tenancy: config.tenancy, clock })
+        let backups = BackupFiles::below(&config.data);
+        Ok(Self { store, tenancy: config.tenancy, backups, blobs: config.blobs.clone(), clock })
     }
 
     /// Makes a tenant with its first admin key.
@@ -121,6 +142,40 @@ impl<'a> Operator<'a> {
         let decision = tenant::add_admin(&self.context(id), &mut rng);
         truth.commit(decision.change).await?;
         Ok(key_text(id, &decision.outcome))
+    }
+
+    /// Makes the tenant of a backup again, with everything that was in it, in a system that does not have it.
+    ///
+    /// # Errors
+    /// When the file is damaged, or the tenant is there.
+    pub async fn restore(&self, file: &Path) -> Result<Returned, StartError> {
+        let path = file.to_owned();
+        let read = tokio::task::spawn_blocking(move || backup::file::read(&path)).await;
+        let not = |why: String| StartError::Backup(file.display().to_string(), why);
+        let (header, contents) = read.map_err(|e| not(e.to_string()))?.map_err(|e| not(e.to_string()))?;
+        let mut truth = self.store.write().await?;
+        let tenants = truth.tenants().await?;
+        if tenants.iter().any(|tenant| tenant.id == header.tenant) {
+            return Err(crate::domain::Refusal::DuplicateTenant(header.tenant).into());
+        }
+        if self.tenancy == Tenancy::Single && !tenants.is_empty() {
+            return Err(StartError::SingleTenant);
+        }
+        let decision = restore(None, &contents, None, &self.context(header.tenant));
+        truth.commit(decision.change).await?;
+        let missing =
+            contents.blobs().into_iter().filter(|digest| !self.blobs.join(digest.blob_path()).is_file());
+        Ok(Returned { created_at: header.created_at, missing: missing.collect(), contents })
+    }
+
+    /// Removes a backup, file and row.
+    ///
+    /// # Errors
+    /// When there is none of that id.
+    pub async fn remove_backup(&self, id: &BackupId) -> Result<(), StartError> {
+        let found = self.store.read().await?.any_backup(id).await?;
+        let backup = found.ok_or_else(|| crate::domain::Refusal::UnknownBackup(id.clone()))?;
+        Ok(backup::make::remove(&self.store, &self.backups, &backup, self.clock.now()).await?)
     }
 
     /// Lets go of the database.

@@ -17,9 +17,18 @@ const MOST: u64 = 100;
 
 /// How often backups are made by themselves, and how long those are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Rhythm {
-    pub(crate) every: Duration,
-    pub(crate) keep: Duration,
+pub struct Automatic {
+    /// `None`: none are made.
+    pub every: Option<Duration>,
+    /// Of those that are made from now on.
+    pub keep: Duration,
+}
+
+impl Default for Automatic {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 60 * 60);
+        Self { every: Some(day), keep: day * 30 }
+    }
 }
 
 /// Writes a backup of the context's tenant. It has no row yet: one whose file could not be written says so.
@@ -67,18 +76,21 @@ async fn contents(store: &dyn Store, context: &Context) -> Result<Contents, Stor
 pub(crate) async fn keep_up(
     store: &dyn Store,
     files: &BackupFiles,
-    rhythm: Rhythm,
+    rule: Automatic,
     now: Timestamp,
     rng: &mut (impl Rng + Send),
 ) -> Result<usize, StoreError> {
     let mut made = 0;
-    let tenants = store.read().await?.tenants().await?;
+    let tenants = match rule.every {
+        Some(_) => store.read().await?.tenants().await?,
+        None => vec![],
+    };
     for tenant in &tenants {
         let so_far = store.read().await?.rhythm(tenant.id).await?;
-        if !is_due(tenant, so_far, rhythm.every, now) {
+        if !rule.every.is_some_and(|every| is_due(tenant, so_far, every, now)) {
             continue;
         }
-        match automatic(store, files, (tenant, rhythm), now, rng).await {
+        match automatic(store, files, (tenant, rule.keep), now, rng).await {
             Ok(()) => made += 1,
             Err(StoreError::Refused(refusal)) => {
                 tracing::error!(tenant = %tenant.id, %refusal, "no automatic backup");
@@ -86,33 +98,24 @@ pub(crate) async fn keep_up(
             Err(fault) => return Err(fault),
         }
     }
-    remove_expired(store, files, now).await?;
+    // Also with automatic backups switched off: those that there are were promised to go.
+    for backup in store.read().await?.expired_backups(now, MOST).await? {
+        remove(store, files, &backup, now).await?;
+    }
     Ok(made)
 }
 
 async fn automatic(
     store: &dyn Store,
     files: &BackupFiles,
-    (tenant, rhythm): (&Tenant, Rhythm),
+    (tenant, keep): (&Tenant, Duration),
     now: Timestamp,
     rng: &mut (impl Rng + Send),
 ) -> Result<(), StoreError> {
     let context = Context { tenant: tenant.id, actor: Actor::operator(), now };
-    let expires_at = Some(now.plus(rhythm.keep));
+    let expires_at = Some(now.plus(keep));
     let backup = make(store, files, (Cause::Automatic, expires_at), &context, rng).await?;
     store.write().await?.commit(note(backup, &context).change).await?;
-    Ok(())
-}
-
-/// Also with automatic backups switched off: those that there are were promised to go.
-pub(crate) async fn remove_expired(
-    store: &dyn Store,
-    files: &BackupFiles,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    for backup in store.read().await?.expired_backups(now, MOST).await? {
-        remove(store, files, &backup, now).await?;
-    }
     Ok(())
 }
 

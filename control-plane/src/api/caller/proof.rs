@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use common::digest::Digest;
+use common::id::TenantId;
 use common::key::{Holder, Owner, Presented};
 use common::policy::{Denied, Facts, TenantPolicy, evaluate};
 use common::problem::refusals;
@@ -43,12 +44,31 @@ pub(super) async fn by_token(desk: &Desk, text: &str, used: Use) -> Result<Calle
         return Err(refusals::denied(Denied::SessionRevoked).into());
     }
     let known = truth.identify_by_id(&claims.holder.key).await?;
-    // Another secret took the place of the one that the session was opened by.
-    let digest = known.as_ref().and_then(|known| known.key.digests.of_generation(&claims.holder.generation));
-    let digest = digest.ok_or_else(|| refusals::denied(Denied::Unknown))?;
-    let owner = Owner::Tenant(session.tenant);
-    let caller = judge(known, &digest, owner, used)?;
+    let caller = judge_holder(known, &claims.holder, session.tenant, used)?;
     Ok(Caller { session: Some(session.id), ..caller })
+}
+
+/// Who brings what a key of the tenant lent: it is judged as that key would be.
+pub(crate) async fn by_holder(
+    desk: &Desk,
+    holder: &Holder,
+    tenant: TenantId,
+    used: Use,
+) -> Result<Caller, Failure> {
+    let known = desk.store.read().await?.identify_by_id(&holder.key).await?;
+    judge_holder(known, holder, tenant, used)
+}
+
+fn judge_holder(
+    known: Option<Identity>,
+    holder: &Holder,
+    tenant: TenantId,
+    used: Use,
+) -> Result<Caller, Failure> {
+    // Another secret took the place of the one that it was lent by.
+    let digest = known.as_ref().and_then(|known| known.key.digests.of_generation(&holder.generation));
+    let digest = digest.ok_or_else(|| refusals::denied(Denied::Unknown))?;
+    judge(known, &digest, Owner::Tenant(tenant), used)
 }
 
 fn judge(known: Option<Identity>, digest: &Digest, owner: Owner<'_>, used: Use) -> Result<Caller, Failure> {
