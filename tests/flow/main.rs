@@ -6,6 +6,7 @@
 
 mod activity;
 mod applications;
+mod backups;
 mod bindist_client;
 mod bus;
 mod clients;

@@ -55,5 +55,8 @@ pub(super) fn restore_backup() -> Operation {
 }
 
 pub(super) fn download_backup() -> Operation {
-    Operation::new(TAG, "Download a backup by its URL").answers(200, "The backup.", json!({ "*/*": {} }))
+    Operation::new(TAG, "Download a backup by its URL")
+        .answers(200, "The backup.", json!({ "*/*": {} }))
+        // The URL ends with the key that asked for it.
+        .refuses(&[401, 403])
 }

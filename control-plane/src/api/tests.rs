@@ -114,7 +114,7 @@ impl House {
             forwarding: MacKeys::derive(&secrets, Purpose::Forwarding),
             tickets: MacKeys::derive(&secrets, Purpose::Upload),
             cursors: MacKeys::derive(&secrets, Purpose::Cursor),
-            backups: BackupFiles::below(directory.path()),
+            backups: BackupFiles::below(directory),
             backup_tickets: MacKeys::derive(&secrets, Purpose::Backup),
             sessions: MacKeys::derive(&secrets, Purpose::Session),
             failures: Failures::default(),

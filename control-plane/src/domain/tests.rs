@@ -2,6 +2,7 @@
 
 mod catalog;
 mod keys;
+mod restore;
 mod sessions;
 mod tiers;
 
