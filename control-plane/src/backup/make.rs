@@ -131,3 +131,81 @@ pub(crate) async fn remove(
     store.write().await?.commit(forget(backup, &context)).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::contract::{self, context, customer_of, new_customer, new_file, new_key, rng, tenant};
+    use crate::store::contract::{commit, new_application, with_tenant};
+    use crate::store::sqlite::SqliteStore;
+
+    struct Database(tempfile::TempDir);
+
+    #[async_trait::async_trait]
+    impl contract::Database for Database {
+        async fn open(&self) -> Arc<dyn Store> {
+            Arc::new(SqliteStore::open(&self.0.path().join("t.db"), context().now).await.unwrap())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_holds_what_the_store_holds_and_no_altered_one_is_read() {
+        let database = Database(tempfile::tempdir().unwrap());
+        let files = BackupFiles::below(database.0.path());
+        let (store, _) = with_tenant(&database).await;
+        commit(store.as_ref(), new_customer("c1", "One")).await.unwrap();
+        commit(store.as_ref(), new_application("tool", &["c1"])).await.unwrap();
+        new_file(store.as_ref(), "1.0", "a.zip", 3).await;
+        new_key(store.as_ref(), "c1", 4).await;
+        let made =
+            make(store.as_ref(), &files, (Cause::Manual, None), &context(), &mut rng(5)).await.unwrap();
+        let contents = store.read().await.unwrap().contents(tenant()).await.unwrap().unwrap();
+        assert_eq!(contents.customers[0], customer_of(store.as_ref(), "c1").await);
+        assert_eq!(
+            (contents.versions[0].facts.files.len(), contents.added.len(), contents.keys.len()),
+            (1, 1, 2)
+        );
+        assert_eq!(files.read(&made).unwrap(), contents);
+        let path = files.path(tenant(), &made.id);
+        let whole = std::fs::read(&path).unwrap();
+        assert_eq!(made.size, Some(whole.len() as u64));
+        for at in 0..whole.len() {
+            std::fs::write(&path, &whole[..at]).unwrap();
+            assert!(files.read(&made).is_err(), "cut at {at}");
+            let mut altered = whole.clone();
+            altered[at] ^= 0x20;
+            std::fs::write(&path, &altered).unwrap();
+            // A bit that zstd has no use for may change nothing.
+            assert!(files.read(&made).map_or(true, |read| read == contents), "altered at {at}");
+        }
+        std::fs::write(path.with_added_extension("unfinished"), "half").unwrap();
+        assert_eq!((files.sweep().unwrap(), files.sweep().unwrap()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn automatic_backups_come_by_the_clock_and_go_by_it() {
+        let database = Database(tempfile::tempdir().unwrap());
+        let files = BackupFiles::below(database.0.path());
+        let (store, _) = with_tenant(&database).await;
+        let day = Duration::from_secs(86_400);
+        let rule = Automatic { every: Some(day), keep: day * 2 };
+        let mut random = rng(7);
+        let mut step = async |rule: Automatic, hours: u32| {
+            let now = context().now.plus(day / 24 * hours);
+            let made = keep_up(store.as_ref(), &files, rule, now, &mut random).await.unwrap();
+            let kept = store.read().await.unwrap().backups(tenant(), Slice::ALL).await.unwrap().items;
+            let there = kept.iter().filter(|backup| files.path(tenant(), &backup.id).is_file()).count();
+            assert_eq!(there, kept.len());
+            (made, kept.len())
+        };
+        assert_eq!((step(rule, 0).await, step(rule, 23).await), ((0, 0), (0, 0)));
+        assert_eq!((step(rule, 24).await, step(rule, 47).await), ((1, 1), (0, 1)));
+        assert_eq!((step(rule, 48).await, step(rule, 71).await), ((1, 2), (0, 2)));
+        let off = Automatic { every: None, ..rule };
+        assert_eq!((step(off, 72).await, step(off, 96).await), ((0, 1), (0, 0)));
+        let directory = database.0.path().join("backups").join(tenant().to_string());
+        assert_eq!(directory.read_dir().unwrap().count(), 0);
+    }
+}
