@@ -191,7 +191,8 @@ async fn an_empty_system_becomes_what_the_backup_shows_and_takes_no_damaged_one(
     assert!(!says.contains("missing"), "{says}");
     assert_eq!(restore("whole").status.code(), Some(1), "the tenant is there");
 
-    assert_gets(&new.edges, &stock.key.text, &stock).await;
-    assert_refused(&new.edges, &dead.text, &stock, 401).await;
-    new.doors_of(&lost.admin_key).admin(0).create_customer("goes-on", "Basic").await.expect(201);
+    let doors = new.doors_of(&lost.admin_key);
+    assert_gets(&doors.edges, &stock.key.text, &stock).await;
+    assert_refused(&doors.edges, &dead.text, &stock, 401).await;
+    doors.admin(0).create_customer("goes-on", "Basic").await.expect(201);
 }
