@@ -28,7 +28,7 @@ async fn assert_gets(edges: &[String], key: &str, stock: &Stock) {
         let got = eventually(PATIENCE, || async { client.get(&stock.path()).await.is(200) }).await;
         assert_eq!(got.body, stock.bytes);
         let list = client.get("/v1/applications").await.expect(200);
-        assert_eq!(list.column("/applications", "applicationId"), [stock.application.clone()]);
+        assert_eq!(list.column("/applications", "applicationId"), std::slice::from_ref(&stock.application));
     }
 }
 

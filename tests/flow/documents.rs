@@ -134,22 +134,26 @@ impl Told {
     #[track_caller]
     fn documented(self, printed: &str) -> Self {
         let printed: Value = serde_json::from_str(printed).unwrap();
-        if let Err(at) = holds(&self.body, &printed, "") {
-            panic!("{}\nanswers otherwise at {at}:\n{:#}\nprinted is\n{printed:#}", self.example, self.body);
-        }
+        let held = holds(&self.body, &printed, "");
+        assert!(
+            held.is_ok(),
+            "{}\nanswers otherwise at {held:?}:\n{:#}\nprinted is\n{printed:#}",
+            self.example,
+            self.body
+        );
         self
     }
 
     /// What lies at a JSON pointer.
     #[track_caller]
     fn at(&self, pointer: &str) -> &Value {
-        self.body.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {:#}", self.body))
+        self.body.pointer(pointer).ok_or_else(|| format!("no {pointer} in {:#}", self.body)).unwrap()
     }
 
     /// The text at a JSON pointer.
     #[track_caller]
     fn text(&self, pointer: &str) -> String {
-        self.at(pointer).as_str().unwrap_or_else(|| panic!("no text at {pointer}")).to_owned()
+        self.at(pointer).as_str().ok_or_else(|| format!("no text at {pointer}")).unwrap().to_owned()
     }
 }
 

@@ -93,8 +93,14 @@ curl -X PATCH \
         .status(200);
     assert_eq!(told.text("/data/name"), "Acme Corp (Updated)");
     assert_eq!(told.text("/data/notes"), "Enterprise customer since 2024");
+    deactivating(&reader, &made.text("/data/apiKey"));
+    regenerating(&reader, &made.text("/data/apiKey"));
+}
 
-    // Deactivating customers: they cannot authenticate, receive a 403, and can be reactivated.
+const LIST: &str = r#"curl -H "Authorization: Bearer YOUR_API_KEY" https://api.bindist.eu/v1/applications"#;
+
+/// Deactivating customers: they cannot authenticate, receive a 403, and can be reactivated.
+fn deactivating(reader: &Reader, key: &str) {
     let deactivate = r#"
 curl -X PATCH \
   -H "Authorization: Bearer YOUR_ADMIN_API_KEY" \
@@ -103,14 +109,14 @@ curl -X PATCH \
     "isActive": false
   }' \
   https://api.bindist.eu/v1/management/customers/cust_abc123"#;
-    let list = r#"curl -H "Authorization: Bearer YOUR_API_KEY" https://api.bindist.eu/v1/applications"#;
-    let old = made.text("/data/apiKey");
     reader.run(deactivate).status(200);
-    reader.run_with(list, &[("YOUR_API_KEY", &old)]).status(403);
+    reader.run_with(LIST, &[("YOUR_API_KEY", key)]).status(403);
     reader.run(&deactivate.replace("false", "true")).status(200);
-    reader.run_with(list, &[("YOUR_API_KEY", &old)]).status(200);
+    reader.run_with(LIST, &[("YOUR_API_KEY", key)]).status(200);
+}
 
-    // Regenerating API keys: the old key is immediately invalidated.
+/// Regenerating API keys: the old key is immediately invalidated.
+fn regenerating(reader: &Reader, key: &str) {
     let new = reader
         .run(
             r#"
@@ -131,8 +137,8 @@ curl -X POST \
   }
 }"#,
         );
-    reader.run_with(list, &[("YOUR_API_KEY", &old)]).status(401);
-    reader.run_with(list, &[("YOUR_API_KEY", &new.text("/data/apiKey"))]).status(200);
+    reader.run_with(LIST, &[("YOUR_API_KEY", key)]).status(401);
+    reader.run_with(LIST, &[("YOUR_API_KEY", &new.text("/data/apiKey"))]).status(200);
 }
 
 #[tokio::test]
