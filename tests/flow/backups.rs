@@ -83,7 +83,7 @@ async fn a_restore_brings_everything_back_but_no_dead_key() {
     for (key, stock) in [(&deleted, &stays), (&disabled, &stays), (&renewed, &stays), (&later.key, &later)] {
         assert_refused(&system.edges, &key.text, stock, 401).await;
     }
-    restorer.get("/v1/management/applications/later").await.expect(404);
+    restorer.get("/v1/applications/later").await.expect(404);
     let customer = restorer.get(&format!("/v1/management/customers/{}", stays.customer)).await.expect(200);
     assert_eq!(customer.text("/name"), "Customer cust-stays");
     let gone = restorer.get(&format!("/v1/management/customers/{}", later.customer)).await.expect(200);
