@@ -21,7 +21,6 @@ const FAILURES: &[(u16, &str, &str, &[&str])] = &[
     (415, "UnsupportedMediaType", "The body is of a type that the route does not read.", &[]),
     (416, "RangeNotSatisfiable", "No range of the request lies in the file.", &["Content-Range"]),
     (422, "Unprocessable", "The Idempotency-Key was used for another request.", &[]),
-    (423, "Locked", "Somebody else is sending to this upload right now.", &[]),
     (429, "RateLimited", "The key's minute is spent, or too many authentications failed.", &["Retry-After"]),
     (431, "HeadTooLarge", "The head of the request is larger than we read.", &[]),
     (500, "Broken", "Something broke on our side. Tell the vendor the request id.", &[]),

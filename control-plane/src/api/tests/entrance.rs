@@ -108,7 +108,7 @@ async fn every_route_of_the_desk_refuses_who_has_no_key_before_it_reads_the_body
             // An answer to HEAD has no body that could say why.
             Credential::Signed if *route.method == Method::HEAD => (404, ""),
             Credential::Signed if route.path.starts_with("/v1/uploads") => (404, "upload_not_found"),
-            Credential::Signed => (404, "route_not_found"),
+            Credential::Signed => (404, "backup_not_found"),
             _ => (401, "missing_credential"),
         };
         assert_eq!(house.send(request).await.verdict(), expected, "{route:?}");
