@@ -14,7 +14,7 @@ use crate::catalog::selection::{Selected, Wanted};
 use crate::config::ShareLinks;
 use crate::deliver::body::Body;
 use crate::deliver::plain::{elsewhere, json, keep_to_who_has_the_link};
-use crate::error::{Caller, Failure};
+use crate::error::{Caller, Failure, Refusal};
 use crate::gate::{Gate, Permit};
 use crate::report::Account;
 use crate::request::{Ask, read_fields};
@@ -52,6 +52,10 @@ impl Edge {
         let serving = async {
             let permit = &admitted?;
             let selected = &self.select_lent(permit, &link)?;
+            // The name is in the URL for people to read: another one would promise another file.
+            if ask.params.get(1) != selected.object.file_name {
+                return Err(Refusal::LinkInvalid.into());
+            }
             let carrier = if link.is_shared { Carrier::Share } else { Carrier::Link };
             self.deliver(ask, caller, &Delivery { permit, selected, carrier }).await
         };

@@ -2,6 +2,7 @@
 
 use common::id::{ApplicationId, CustomerId};
 use common::key::Kind;
+use common::scope::Scope;
 use common::tier::{Tier, TierName};
 use rand::Rng;
 
@@ -86,6 +87,11 @@ pub fn create_for_customer(
 ) -> Result<Decision<NewKey>, Refusal> {
     if !facts.unknown_applications.is_empty() {
         return Err(Refusal::UnknownApplications(facts.unknown_applications));
+    }
+    // Making and changing customers is a right of its own, also where it is done by the way.
+    let touches = facts.customer.is_none() || command.tier.is_some() || command.notes.is_some();
+    if touches && !context.actor.scopes.contains(Scope::CustomersWrite) {
+        return Err(Refusal::ScopesNotOwned(vec![Scope::CustomersWrite]));
     }
     let mut change = Change::default();
     let who = Named { id: command.customer, name: command.name, tier: command.tier, notes: command.notes };
