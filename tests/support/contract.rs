@@ -29,15 +29,14 @@ pub fn check(method: &Method, path: &str, answer: &Answer) {
     }
     let own = operation(item, method);
     let operation = own.or_else(|| operation(item, &Method::GET).filter(|_| method == Method::HEAD));
-    // Before any route: a method that the path has not, OPTIONS; a plane that leaves it to the other.
-    let is_generic = operation.is_none() || is_elsewhere(method, answer);
-    if is_generic {
+    // Before any route: a method that the path has not, OPTIONS.
+    let Some(operation) = operation else {
         if answer.status >= 400 && !answer.body.is_empty() {
             assert_valid("/components/schemas/Error", answer, &told);
         }
         return;
-    }
-    let operation = operation.unwrap();
+    };
+    assert!(!is_nowhere(operation, path, answer), "nobody answers it: {}", told());
     let name = operation["operationId"].as_str().unwrap();
     let Some((pointer, response)) = response(template, operation, method, answer.status) else {
         panic!("{name} is not documented to answer {}: {}", answer.status, told());
@@ -99,14 +98,26 @@ fn escaped(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")
 }
 
-/// A route that this plane has no handler for: its path is unknown to it, or known for other methods alone.
-fn is_elsewhere(method: &Method, answer: &Answer) -> bool {
-    let allow = answer.headers.get("allow").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    match answer.status {
-        404 => answer.failure_reason().as_deref() == Some("route_not_found"),
-        405 => allow.split(", ").any(|allowed| allowed == method.as_str()),
-        _ => false,
+/// Whether a route of the document is said not to be there. The control plane says so of what edges alone answer, and
+/// either plane of a path that is not UTF-8.
+fn is_nowhere(operation: &Value, path: &str, answer: &Answer) -> bool {
+    answer.failure_reason().as_deref() == Some("route_not_found")
+        && operation["x-tidegate-plane"] != "edge"
+        && is_text(path)
+}
+
+/// Whether what a path says with percent signs (RFC 3986 section 2.1) is UTF-8.
+fn is_text(path: &str) -> bool {
+    let mut bytes = Vec::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend(before.bytes());
+        let byte = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(b'%'));
+        rest = if byte.is_some() { &after[2..] } else { after };
     }
+    bytes.extend(rest.bytes());
+    std::str::from_utf8(&bytes).is_ok()
 }
 
 /// Without its parameters.

@@ -24,9 +24,12 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("Assigned", assigned()),
         (
             "Version",
-            says(answer(version(), version_optional()), "A version; size and checksum are of its main file."),
+            says(
+                answer([version(), vec![size()]].concat(), version_optional()),
+                "A version; size and checksum are of its main file.",
+            ),
         ),
-        ("ChangedVersion", answer([vec![("message", line(200))], version()].concat(), version_optional())),
+        ("ChangedVersion", changed_version()),
         ("VersionChanges", version_changes()),
         ("File", file()),
     ]
@@ -58,14 +61,23 @@ fn customer_ids_sent() -> Value {
 }
 
 fn new_app() -> Value {
-    request(
-        vec![("applicationId", reference("NewApplicationId")), ("name", line(200))],
-        vec![
-            ("description", or_null(text(2_000))),
-            ("tags", or_null(words_sent())),
-            ("customerIds", says(or_null(customer_ids_sent()), "Who gets it; null and absent: nobody yet.")),
-        ],
-    )
+    let own = vec![("imported", or_null(json!({ "const": false })))];
+    let made_here = request(named("NewApplicationId"), [new_app_optional(), own].concat());
+    let mark = vec![("imported", json!({ "const": true }))];
+    let imported = request([named("ApplicationId"), mark].concat(), new_app_optional());
+    says(json!({ "anyOf": [made_here, imported] }), "`imported: true` admits the wider ids of other systems.")
+}
+
+fn named(id: &str) -> Vec<Field> {
+    vec![("applicationId", reference(id)), ("name", line(200))]
+}
+
+fn new_app_optional() -> Vec<Field> {
+    vec![
+        ("description", or_null(text(2_000))),
+        ("tags", or_null(words_sent())),
+        ("customerIds", says(or_null(customer_ids_sent()), "Who gets it; null and absent: nobody yet.")),
+    ]
 }
 
 fn app_changes() -> Value {
@@ -110,19 +122,27 @@ fn version() -> Vec<Field> {
         ("channel", line(50)),
         ("isActive", says(flag(), "False: withdrawn (yanked).")),
         ("isEnabled", says(flag(), "False: a draft, shown through its channel alone.")),
+        ("downloadCount", says(whole(0), "Whole files that were handed over.")),
         ("createdAt", moment()),
         ("updatedAt", moment()),
     ]
 }
 
+fn size() -> Field {
+    ("fileSize", whole(0))
+}
+
 fn version_optional() -> Vec<Field> {
     vec![
-        ("fileSize", whole(0)),
         ("checksum", reference("Checksum")),
-        ("downloadCount", whole(0)),
         ("releaseNotes", text(5_000)),
         ("requiredTier", reference("TierName")),
     ]
+}
+
+fn changed_version() -> Value {
+    let required = [vec![("message", line(200))], version()].concat();
+    answer(required, [vec![size()], version_optional()].concat())
 }
 
 fn version_changes() -> Value {
@@ -245,7 +265,7 @@ pub(super) fn read_stats() -> Operation {
         ("uniqueCustomers", whole(0)),
         ("downloadsByVersion", counts("How many, by the version's name.")),
         ("downloadsByDate", counts("How many, by UTC day.")),
-        ("recentDownloads", bounded(reference("Activity"), 10)),
+        ("recentDownloads", bounded(reference("RecentDownload"), 10)),
     ];
     Operation::new(TAG, "Read the numbers of an application")
         .says("Customers get their own numbers. A download counts when a whole file was handed over in one answer.")

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::operation::{Operation, yes_or_no};
+use super::operation::{Operation, headers, yes_or_no};
 use super::schema::{Field, answer, line, list, moment, one_of, reference, says, whole};
 
 const TAG: &str = "Backups";
@@ -15,8 +15,8 @@ fn backup() -> Vec<Field> {
     vec![
         ("backupId", reference("BackupId")),
         ("backupType", one_of(&["AUTOMATIC", "MANUAL"])),
-        ("status", line(50)),
-        ("sizeBytes", whole(0)),
+        ("status", one_of(&["COMPLETED", "FAILED"])),
+        ("sizeBytes", says(whole(0), "Of the file; 0 when it failed.")),
         ("createdAt", moment()),
     ]
 }
@@ -37,7 +37,7 @@ fn restored() -> Value {
 
 pub(super) fn list_backups() -> Operation {
     let fields = vec![("backups", list(reference("Backup"))), ("pagination", reference("More"))];
-    Operation::new(TAG, "List backups").pages().listed(answer(fields, vec![]))
+    Operation::new(TAG, "List backups").says("The newest first.").pages().listed(answer(fields, vec![]))
 }
 
 pub(super) fn create_backup() -> Operation {
@@ -46,7 +46,7 @@ pub(super) fn create_backup() -> Operation {
 
 pub(super) fn read_backup() -> Operation {
     Operation::new(TAG, "Read a backup")
-        .query("generateUrls", yes_or_no(), "True: with a URL that needs no key.")
+        .query("generateUrls", yes_or_no(), "True: with a URL that needs no key, when the backup is whole.")
         .done(reference("BackupWithUrls"))
 }
 
@@ -55,8 +55,13 @@ pub(super) fn restore_backup() -> Operation {
 }
 
 pub(super) fn download_backup() -> Operation {
+    let file = json!({
+        "description": "The backup: lines of JSON, compressed.",
+        "headers": headers(&["Content-Disposition"]),
+        "content": { "application/zstd": {} },
+    });
     Operation::new(TAG, "Download a backup by its URL")
-        .answers(200, "The backup.", json!({ "*/*": {} }))
+        .answers_with(200, file)
         // The URL ends with the key that asked for it.
         .refuses(&[401, 403])
 }

@@ -66,8 +66,8 @@ fn tier() -> Value {
 fn tier_settings() -> Value {
     let optional = vec![
         ("rateLimitRpm", or_null(within(1, 4_294_967_295))),
-        ("maxConcurrentDownloads", or_null(within(1, 4_294_967_295))),
-        ("bytesPerSecond", or_null(whole(1))),
+        ("maxConcurrentDownloads", or_null(within(1, 1_000_000))),
+        ("bytesPerSecond", or_null(within(1, 1_000_000_000_000))),
     ];
     request(vec![("rank", within(0, 1_000_000))], optional)
 }

@@ -57,7 +57,7 @@ fn secret() -> Vec<Field> {
     vec![
         ("keyId", reference("KeyId")),
         ("apiKey", says(line(300), "`{tenantId}.{secret}`: shown once.")),
-        ("apiSecret", says(line(200), "The bare secret: shown once.")),
+        ("apiSecret", says(line(256), "The bare secret: shown once.")),
         ("name", line(200)),
     ]
 }
@@ -89,17 +89,26 @@ fn options() -> Vec<Field> {
     ]
 }
 
+/// What can be said of a new key alone.
+fn brought() -> Vec<Field> {
+    let secret =
+        json!({ "type": "string", "minLength": 20, "maxLength": 256, "pattern": "^[\\x21-\\x7e]+$" });
+    let description = "A secret of 20 to 256 visible ASCII characters from another system; made when absent.";
+    vec![("apiSecret", says(or_null(secret), description))]
+}
+
 fn key_request() -> Value {
     let whom = vec![
         ("kind", says(or_null(one_of(&["admin", "customer"])), "Needed when `customerId` is absent.")),
         ("customerId", or_null(reference("CustomerId"))),
     ];
-    request(vec![], [whom, options()].concat())
+    request(vec![], [whom, options(), brought()].concat())
 }
 
 fn customer_key_request() -> Value {
     let tier = says(or_null(reference("TierName")), "Changes the customer's tier.");
-    request(vec![], [vec![("tier", tier)], options()].concat())
+    let notes = says(or_null(text(2_000)), "About the customer.");
+    request(vec![], [vec![("tier", tier), ("notes", notes)], options(), brought()].concat())
 }
 
 fn rotation() -> Value {

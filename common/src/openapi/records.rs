@@ -3,16 +3,18 @@
 use serde_json::{Value, json};
 
 use super::operation::Operation;
-use super::schema::{answer, flag, line, list, moment, moment_or_day, one_of, reference, says, text, whole};
+use super::schema::{
+    Field, answer, flag, line, list, moment, moment_or_day, one_of, reference, says, text, whole,
+};
 
 const TAG: &str = "Records";
 
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
-    vec![("Activity", activity()), ("AuditEntry", audit_entry())]
+    vec![("Activity", activity()), ("RecentDownload", recent_download()), ("AuditEntry", audit_entry())]
 }
 
-fn activity() -> Value {
-    let required = vec![
+fn happened() -> Vec<Field> {
+    vec![
         ("type", one_of(&["upload", "download"])),
         ("id", line(100)),
         ("applicationId", reference("ApplicationId")),
@@ -20,21 +22,29 @@ fn activity() -> Value {
         ("fileSize", whole(0)),
         ("bytes", says(whole(0), "Handed over; of an upload all of them.")),
         ("completed", flag()),
+        ("fileName", reference("FileName")),
+        ("timestamp", moment()),
+    ]
+}
+
+fn circumstances() -> Vec<Field> {
+    vec![
+        ("applicationName", line(200)),
         ("keyId", reference("KeyId")),
         ("clientIp", line(50)),
-        ("timestamp", moment()),
-    ];
-    let optional = vec![
-        ("applicationName", line(200)),
-        ("fileName", reference("FileName")),
         ("customerId", reference("CustomerId")),
         ("userAgent", text(200)),
-        (
-            "downloadedAt",
-            says(moment(), "The timestamp once more, where an application's numbers tell of it."),
-        ),
-    ];
-    says(answer(required, optional), "An upload or a download.")
+    ]
+}
+
+fn activity() -> Value {
+    says(answer(happened(), circumstances()), "An upload or a download.")
+}
+
+fn recent_download() -> Value {
+    let downloaded_at = vec![("downloadedAt", says(moment(), "The timestamp once more."))];
+    let required = [happened(), downloaded_at].concat();
+    says(answer(required, circumstances()), "A download as an application's numbers tell of it.")
 }
 
 fn audit_entry() -> Value {
@@ -44,9 +54,12 @@ fn audit_entry() -> Value {
         ("action", line(100)),
         ("target", line(500)),
         ("actor", says(line(100), "The id of the key, or `operator`.")),
+        ("before", says(state(), "What is different afterwards, as it was.")),
+        ("after", says(state(), "The same as it is.")),
         ("timestamp", moment()),
     ];
-    let optional = vec![("before", state()), ("after", state()), ("ip", line(50)), ("requestId", line(128))];
+    let request_id = says(line(128), "Absent when the operator wrote at the machine.");
+    let optional = vec![("ip", line(50)), ("requestId", request_id)];
     says(answer(required, optional), "A write of the management; never changed afterwards.")
 }
 
@@ -76,6 +89,7 @@ pub(super) fn list_audit() -> Operation {
         .query("action", line(100), "Like `key.create`.")
         .query("target", line(500), "What was written.")
         .query("actor", line(100), "The id of a key, or `operator`.")
+        .query("keyId", reference("KeyId"), "The id of a key, when `actor` is absent.")
         .query("startDate", moment_or_day(), "From this moment or day.")
         .query("endDate", moment_or_day(), "To this moment or day.")
         .pages()

@@ -73,6 +73,16 @@ fn ticket() -> Value {
     answer(vec![("uploadId", reference("UploadId")), ("uploadUrl", url), ("expiresAt", moment())], vec![])
 }
 
+/// What was announced, which may be said once more.
+fn again() -> Vec<Field> {
+    let as_announced = |name| says(or_null(reference(name)), "As announced, when sent.");
+    vec![
+        ("applicationId", as_announced("ApplicationId")),
+        ("version", as_announced("VersionName")),
+        ("fileName", as_announced("FileName")),
+    ]
+}
+
 fn completion() -> Value {
     let optional = vec![
         ("releaseNotes", or_null(text(5_000))),
@@ -81,7 +91,7 @@ fn completion() -> Value {
         ("size", says(or_null(whole(0)), "Another name of fileSize.")),
         ("sha256", says(or_null(text(200)), "Another name of checksum.")),
     ];
-    request(vec![("uploadId", reference("UploadId"))], optional)
+    request(vec![("uploadId", reference("UploadId"))], [again(), optional].concat())
 }
 
 fn received() -> Value {

@@ -81,24 +81,42 @@ impl Ids {
         &self.0[name]
     }
 
-    /// Ids of the same length that name nothing. Versions and file names are no secrets, and stay.
+    /// The versions and names of files that a vendor chose: others choose the same.
+    pub(super) fn is_no_secret(name: &str) -> bool {
+        matches!(name, "version" | "fileName")
+    }
+
+    /// Ids of the same length that name nothing.
     pub(super) fn absent(&self) -> Self {
         let other = |text: &str| {
             let (head, last) = text.split_at(text.len() - 1);
             format!("{head}{}", if last == "0" { "1" } else { "0" })
         };
-        let kept = ["version", "fileName"];
         let renamed = |(name, text): (&String, &String)| {
-            (name.clone(), if kept.contains(&name.as_str()) { text.clone() } else { other(text) })
+            (name.clone(), if Self::is_no_secret(name) { text.clone() } else { other(text) })
         };
         Self(self.0.iter().map(renamed).collect())
     }
 
     /// These, but one that is another's.
     pub(super) fn with(&self, name: &str, other: &Self) -> Self {
-        let mut ids = self.clone();
-        ids.0.insert(name.to_owned(), other.get(name).to_owned());
-        ids
+        self.clone().having(name, other.get(name))
+    }
+
+    /// These, but one.
+    pub(super) fn having(mut self, name: &str, id: &str) -> Self {
+        self.0.insert(name.to_owned(), id.to_owned());
+        self
+    }
+
+    /// What a field of that name in a body names. `name` is a tier's id in paths, and in bodies what people call
+    /// something.
+    fn of_field(&self, name: &str) -> Option<&String> {
+        match name {
+            "name" => None,
+            "tier" | "requiredTier" => self.0.get("name"),
+            name => self.0.get(name),
+        }
     }
 
     /// A text without the ids in it.
@@ -179,8 +197,7 @@ fn sample(name: &str, schema: &Value, ids: &Ids) -> Value {
     if let Some(id) = singular.and_then(|name| ids.0.get(&name)) {
         return json!([id]);
     }
-    // `name` is a tier's id in paths, and in bodies what people call something.
-    if let Some(id) = ids.0.get(name).filter(|_| name != "name") {
+    if let Some(id) = ids.of_field(name) {
         return json!(id);
     }
     if let Some(reference) = schema["$ref"].as_str() {
@@ -202,7 +219,7 @@ fn object(schema: &Value, ids: &Ids) -> Value {
     let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut fields = Map::new();
     for (name, field) in schema["properties"].as_object().unwrap() {
-        let names_something = name != "name" && (ids.0.contains_key(name) || name.ends_with("Ids"));
+        let names_something = ids.of_field(name).is_some() || name.ends_with("Ids");
         if required.contains(&json!(name)) || names_something {
             fields.insert(name.clone(), sample(name, field, ids));
         }
