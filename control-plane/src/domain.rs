@@ -31,6 +31,7 @@ use common::time::Timestamp;
 
 pub use change::{Announcement, AuditEntry, Change, Decision, Noun, Row};
 pub use field::{Edit, Faults, FieldFault};
+pub use key::Limits;
 pub use refusal::Refusal;
 
 /// Who gives a command.
@@ -42,6 +43,8 @@ pub struct Actor {
     pub scopes: Scopes,
     /// The applications that it is narrowed to, and so everything that it hands on; `None` = all.
     pub applications: Option<Vec<ApplicationId>>,
+    /// Its own limits, which hold for every admin's key that it makes or changes.
+    pub limits: Limits,
     /// Where it came from.
     pub address: Option<IpAddr>,
     /// The request that carried it.
@@ -55,6 +58,7 @@ impl Actor {
         Self {
             key: None,
             applications: None,
+            limits: Limits::default(),
             scopes: Scopes::full(),
             address: None,
             request_id: String::new(),

@@ -274,6 +274,7 @@ fn problem_of(refusal: &Refusal) -> Problem {
         Refusal::ScopesNotOwned(_) => (Code::Forbidden, "scopes_not_owned"),
         Refusal::ApplicationsNotOwned(_) => (Code::Forbidden, "applications_not_owned"),
         Refusal::OwnKey => (Code::Forbidden, "own_key"),
+        Refusal::LimitsNotOwned => (Code::Forbidden, "limits_not_owned"),
         Refusal::FileTooLarge { .. } => (Code::PayloadTooLarge, "file_too_large"),
         Refusal::DuplicateApplication(_) => (Code::Conflict, "application_exists"),
         Refusal::DuplicateCustomer(_) => (Code::Conflict, "customer_exists"),

@@ -238,3 +238,53 @@ async fn one_call_lets_a_new_customer_in() {
     admin.assign("opened", &[&made.text("/customerId")]).await.expect(200);
     client.get("/v1/applications/opened").await.expect(200);
 }
+
+#[tokio::test]
+async fn a_limited_admin_key_makes_and_takes_over_none_that_is_less_limited() {
+    let system = System::in_process().await;
+    let admin = system.admin(0);
+    let mighty = admin.create_admin_key(json!({})).await;
+    let hour = support::system::after(&system.clock, std::time::Duration::from_secs(3_600));
+    let limits = json!({ "expiresAt": hour, "ipAllowlist": ["127.0.0.0/8"], "rateLimitRpm": 500 });
+    let limited = admin.create_admin_key(limits.clone()).await;
+    let limited = admin.0.with(Some(&limited.text));
+    let path = format!("/v1/management/apikeys/{}", mighty.id);
+    let refused = [
+        limited.post("/v1/management/apikeys", &json!({ "kind": "admin", "name": "for ever" })).await,
+        limited.post(&format!("{path}/rotate"), &json!({})).await,
+        limited.patch(&path, &json!({ "name": "mine" })).await,
+        limited.delete(&path).await,
+    ];
+    for answer in refused {
+        assert_eq!(answer.expect(403).failure().1, "limits_not_owned");
+    }
+    let mut alike = limits;
+    alike["kind"] = json!("admin");
+    limited.post("/v1/management/apikeys", &alike).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_narrowed_admin_key_changes_nothing_that_concerns_all_applications() {
+    let system = System::in_process().await;
+    let admin = system.admin(0);
+    let stock = admin.stock("narrow").await;
+    let narrowed = admin.create_admin_key(json!({ "applicationIds": ["narrow"] })).await;
+    let narrowed = admin.0.with(Some(&narrowed.text));
+    let customer = format!("/v1/management/customers/{}", stock.customer);
+    for answer in [
+        narrowed.patch(&customer, &json!({ "isActive": false })).await,
+        narrowed.put("/v1/management/tiers/Basic", &json!({ "rank": 5 })).await,
+        narrowed
+            .post(
+                &format!("{customer}/apikeys"),
+                &json!({ "tier": "Enterprise", "applicationIds": ["narrow"] }),
+            )
+            .await,
+    ] {
+        assert_eq!(answer.expect(403).failure().1, "key_narrowed");
+    }
+    let writer = admin.create_admin_key(json!({ "scopes": ["keys:write"] })).await;
+    let (writer, raise) = (admin.0.with(Some(&writer.text)), json!({ "tier": "Enterprise" }));
+    let raised = writer.post(&format!("{customer}/apikeys"), &raise).await.expect(403);
+    assert_eq!(raised.failure().1, "scopes_not_owned");
+}

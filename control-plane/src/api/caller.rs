@@ -15,7 +15,7 @@ use common::network::canonical;
 use common::policy::{CustomerPolicy, KeyPolicy, may_know};
 use common::problem::{Problem, refusals};
 use common::proof::{FORWARDED_HEADER, Forwarded};
-use common::routes::{Credential, Plane, Route};
+use common::routes::{Credential, Plane, Route, RouteId};
 use common::scope::Scope;
 use common::session::is_token;
 use common::time::Timestamp;
@@ -25,7 +25,7 @@ use http::header::HOST;
 use crate::api::call::Call;
 use crate::api::idempotency::Keeping;
 use crate::api::{Desk, Peer};
-use crate::domain::{Actor, Context, Refusal};
+use crate::domain::{Actor, Context, Limits, Refusal};
 use crate::error::Failure;
 pub(crate) use proof::{Use, by_holder, by_key};
 
@@ -81,7 +81,8 @@ impl Caller {
 
     /// Whether it is a vendor's with that scope.
     pub(crate) fn manages(&self, scope: Scope) -> bool {
-        self.key.kind == Kind::Admin && self.has(scope)
+        // What belongs to all applications is not for a key that is narrowed to some.
+        self.key.kind == Kind::Admin && self.key.applications.is_none() && self.has(scope)
     }
 
     /// Whose key it is; none for an admin's.
@@ -124,6 +125,7 @@ impl Caller {
             key: Some(self.key.id.clone()),
             scopes: self.key.scopes,
             applications: self.key.applications.clone(),
+            limits: Limits::of(&self.key),
             address: Some(address),
             request_id,
         };
@@ -178,6 +180,10 @@ pub(crate) async fn admit(desk: &Desk, route: &Route, asking: Asking<'_>) -> Res
         false => by_key(desk, secret.expose(), used).await?,
     };
     suits(route, &caller.key)?;
+    let is_of_all = matches!(route.id, RouteId::CreateCustomer | RouteId::ChangeCustomer | RouteId::PutTier);
+    if is_of_all && caller.key.applications.is_some() {
+        return Err(Refusal::NotForNarrowedKeys.into());
+    }
     Ok(caller)
 }
 

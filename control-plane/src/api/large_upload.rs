@@ -21,7 +21,7 @@ use crate::api::fields::Fields;
 use crate::api::resumable;
 use crate::domain::upload::{self, Begin, Complete, CompleteFacts, CompleteFields, Progress, Upload};
 use crate::domain::version::Stored;
-use crate::domain::{Actor, Context, Refusal};
+use crate::domain::{Actor, Context, Limits, Refusal};
 use crate::error::Failure;
 use crate::store::Reading;
 use crate::uploads::parts::Parts;
@@ -121,6 +121,7 @@ pub(super) fn enter(desk: &Desk, call: &Call) -> Result<Entered, Failure> {
         key: None,
         scopes: Scopes::default(),
         applications: None,
+        limits: Limits::default(),
         address: Some(call.address),
         request_id: call.request_id.clone(),
     };

@@ -1,6 +1,7 @@
 //! API keys: made, changed, replaced and deleted. Only the digest of a secret is kept.
 
 mod for_customer;
+mod limits;
 mod options;
 mod rotation;
 
@@ -21,6 +22,7 @@ use super::customer::Customer;
 use super::{Context, Refusal};
 
 pub use for_customer::{About, ForCustomer, ForCustomerFacts, create_for_customer};
+pub use limits::Limits;
 pub use options::{Create, Fields, Patch};
 pub use rotation::{Rotate, regenerate, rotate};
 
@@ -198,6 +200,11 @@ fn may_be_given(key: &Key, context: &Context) -> Result<(), Refusal> {
     };
     if !scopes.is_empty() {
         return Err(refuse(scopes));
+    }
+    let is_another = context.actor.key.as_ref() != Some(&key.policy.id);
+    let limits = &context.actor.limits;
+    if key.policy.kind == Kind::Admin && is_another && !limits.cover(&Limits::of(&key.policy)) {
+        return Err(Refusal::LimitsNotOwned);
     }
     match (&context.actor.applications, &key.policy.applications) {
         (None, _) => Ok(()),

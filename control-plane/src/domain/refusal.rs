@@ -235,9 +235,14 @@ pub enum Refusal {
         /// The limit.
         most: u64,
     },
-    /// A backup holds everything.
-    #[error("Your key is narrowed to applications, and a backup holds all of them: use another admin key")]
+    /// It concerns every application.
+    #[error("Your key is narrowed to applications, and this concerns all of them: use another admin key")]
     NotForNarrowedKeys,
+    /// Nor a longer, wider or faster one than his own.
+    #[error(
+        "Your key is limited by expiresAt, ipAllowlist or rateLimitRpm: an admin's key that it makes or changes must have limits that are no wider"
+    )]
+    LimitsNotOwned,
     /// Another write got there in the same moment.
     #[error("This was changed by another request at the same moment: try again")]
     Raced,

@@ -25,6 +25,7 @@ fn context() -> Context {
         key: Some("key_admin".parse::<KeyId>().unwrap()),
         scopes: Scopes::full(),
         applications: None,
+        limits: super::Limits::default(),
         address: Some("203.0.113.9".parse().unwrap()),
         request_id: "request-1".to_owned(),
     };

@@ -93,6 +93,9 @@ pub fn create_for_customer(
     if touches && !context.actor.scopes.contains(Scope::CustomersWrite) {
         return Err(Refusal::ScopesNotOwned(vec![Scope::CustomersWrite]));
     }
+    if facts.customer.is_some() && command.tier.is_some() && context.actor.applications.is_some() {
+        return Err(Refusal::NotForNarrowedKeys);
+    }
     let mut change = Change::default();
     let who = Named { id: command.customer, name: command.name, tier: command.tier, notes: command.notes };
     let customer = match facts.customer {

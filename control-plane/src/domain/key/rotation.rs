@@ -48,6 +48,10 @@ pub fn rotate(
     context: &Context,
     rng: &mut impl Rng,
 ) -> Result<Decision<NewKey>, Refusal> {
+    let expired = |key: &Key| key.policy.expires_at.is_some_and(|end| end <= context.now);
+    if existing.as_ref().is_some_and(expired) {
+        return Err(Refusal::ExpiredKeyCannotBeExtended);
+    }
     renew("key.rotate", command, existing, context, rng)
 }
 
