@@ -110,6 +110,25 @@ impl Denied {
     }
 }
 
+impl Denied {
+    /// Whether the credential itself proves nothing (401), so that it may be a guess; otherwise it is genuine, and may
+    /// not be used now or from there (403).
+    #[must_use]
+    pub fn is_unauthenticated(self) -> bool {
+        match self {
+            Self::SessionUnknown
+            | Self::SessionExpired
+            | Self::SessionRevoked
+            | Self::Unknown
+            | Self::Deleted
+            | Self::Revoked
+            | Self::Disabled
+            | Self::Expired => true,
+            Self::TenantInactive | Self::CustomerInactive | Self::AddressNotAllowed => false,
+        }
+    }
+}
+
 /// Everything that the verdict depends on, but the time.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {

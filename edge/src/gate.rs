@@ -242,21 +242,11 @@ impl Gate {
 
 /// A failure that could be somebody guessing keys: everything that is told as 401.
 fn is_guess(refusal: &Refusal) -> bool {
-    let dead = |denied: &Denied| {
-        matches!(
-            denied,
-            Denied::SessionUnknown
-                | Denied::SessionExpired
-                | Denied::SessionRevoked
-                | Denied::Unknown
-                | Denied::Deleted
-                | Denied::Revoked
-                | Denied::Disabled
-                | Denied::Expired
-        )
-    };
-    matches!(refusal, Refusal::MalformedKey | Refusal::TenantRequired)
-        || matches!(refusal, Refusal::Denied(denied) if dead(denied))
+    match refusal {
+        Refusal::MalformedKey | Refusal::TenantRequired => true,
+        Refusal::Denied(denied) => denied.is_unauthenticated(),
+        _ => false,
+    }
 }
 
 fn entitled(permit: &Permit, route: &Route) -> Result<(), Refusal> {

@@ -35,17 +35,11 @@ pub fn tenant_required() -> Problem {
 /// The key may not be used.
 #[must_use]
 pub fn denied(denied: Denied) -> Problem {
-    let (code, message) = match denied {
-        Denied::SessionUnknown
-        | Denied::SessionExpired
-        | Denied::SessionRevoked
-        | Denied::Unknown
-        | Denied::Deleted
-        | Denied::Revoked
-        | Denied::Disabled
-        | Denied::Expired => (Code::Unauthorized, "Invalid API key"),
-        Denied::TenantInactive | Denied::CustomerInactive => (Code::Forbidden, "Account is inactive"),
-        Denied::AddressNotAllowed => (Code::Forbidden, "This key may not be used from this address"),
+    let code = if denied.is_unauthenticated() { Code::Unauthorized } else { Code::Forbidden };
+    let message = match denied {
+        Denied::TenantInactive | Denied::CustomerInactive => "Account is inactive",
+        Denied::AddressNotAllowed => "This key may not be used from this address",
+        _ => "Invalid API key",
     };
     Problem::new(code, denied.reason(), message)
 }
