@@ -1,9 +1,11 @@
 //! Backups: made, downloaded, restored here and into an empty system.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::fleet::desk_launch;
 use support::{Admin, Answer, Client, Fleet, Key, PATIENCE, Stock, System, eventually};
 
@@ -39,6 +41,12 @@ async fn assert_refused(edges: &[String], key: &str, stock: &Stock, status: u16)
     }
 }
 
+async fn log_in(system: &System, key: &Key, label: &str) -> String {
+    let asked = json!({ "api_key": key.text, "session_id": label });
+    let told = system.stranger(0).post("/auth/login", &asked).await.expect(200).json();
+    told["access_token"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn a_restore_brings_everything_back_but_no_dead_key() {
     let system = System::in_process().await;
@@ -49,6 +57,8 @@ async fn a_restore_brings_everything_back_but_no_dead_key() {
     let disabled = admin.create_key(&stays.customer, json!({})).await;
     let renewed = admin.create_key(&stays.customer, json!({})).await;
     let ending = admin.create_key(&stays.customer, json!({})).await;
+    let (lent, returned) =
+        (log_in(&system, &stays.key, "lent").await, log_in(&system, &stays.key, "returned").await);
     let helper = admin.create_admin_key(json!({ "scopes": ["backups:write", "keys:write"] })).await;
     let made = make(&admin, &tenant).await;
     assert_eq!((made.text("/backupType").as_str(), made.text("/status").as_str()), ("MANUAL", "COMPLETED"));
@@ -58,6 +68,7 @@ async fn a_restore_brings_everything_back_but_no_dead_key() {
     let regenerate = format!("/v1/management/apikeys/{}/rotate", renewed.id);
     let newer = Key::of(&admin.post(&regenerate, &json!({})).await.expect(201));
     admin.delete_key(&deleted).await.expect(200);
+    system.client(0, &returned).post("/auth/logout", &json!({})).await.expect(200);
     admin.change_key(&disabled, json!({ "isEnabled": false })).await.expect(200);
     let soon = support::system::after(&system.clock, Duration::from_secs(3_600));
     admin.change_key(&ending, json!({ "expiresAt": soon })).await.expect(200);
@@ -83,6 +94,8 @@ async fn a_restore_brings_everything_back_but_no_dead_key() {
     for (key, stock) in [(&deleted, &stays), (&disabled, &stays), (&renewed, &stays), (&later.key, &later)] {
         assert_refused(&system.edges, &key.text, stock, 401).await;
     }
+    assert_gets(&system.edges, &lent, &stays).await;
+    assert_refused(&system.edges, &returned, &stays, 401).await;
     restorer.get("/v1/applications/later").await.expect(404);
     let customer = restorer.get(&format!("/v1/management/customers/{}", stays.customer)).await.expect(200);
     assert_eq!(customer.text("/name"), "Customer cust-stays");
@@ -143,6 +156,50 @@ async fn backups_are_for_whoever_may_have_everything() {
     system.stranger(0).at("127.0.12.9").get(&url).await.expect(401);
     system.clock.advance(Duration::from_secs(30 * 60));
     system.stranger(0).get(&by_admin).await.expect(410);
+}
+
+/// The applications of a backup, by their own lines and by those of the customers to whom they are assigned.
+fn applications_twice(text: &str) -> [BTreeSet<String>; 2] {
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let own = lines.iter().filter_map(|line| line.pointer("/application/id"));
+    let assigned = lines.iter().filter_map(|line| line.pointer("/customer/applications")?.as_array());
+    let texts = |names: Vec<&Value>| names.iter().map(|it| it.as_str().unwrap().to_owned()).collect();
+    [texts(own.collect()), texts(assigned.flatten().collect())]
+}
+
+#[tokio::test]
+async fn a_backup_made_while_others_write_shows_one_instant() {
+    const WRITERS: usize = 4;
+    const EACH: usize = 60;
+    let system = System::in_process().await;
+    let (admin, tenant) = (system.admin(0), system.tenant.clone());
+    let written = AtomicUsize::new(0);
+    admin.create_customer("all", "Basic").await.expect(201);
+    // One write makes an application and assigns it.
+    let write = |writer: usize| {
+        let (admin, written) = (&admin, &written);
+        async move {
+            for number in 0..EACH {
+                admin.create_application(&format!("made-{writer}-{number}"), &["all"]).await.expect(201);
+                written.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    };
+    let look = async {
+        loop {
+            let before = written.load(Ordering::SeqCst);
+            let id = make(&admin, &tenant).await.text("/backupId");
+            let after = written.load(Ordering::SeqCst);
+            let file = zstd::decode_all(&download(&admin, &tenant, &id).await.body[..]).unwrap();
+            let [own, assigned] = applications_twice(&String::from_utf8(file).unwrap());
+            assert_eq!(own, assigned);
+            assert!((before..=after + WRITERS).contains(&own.len()), "{before} {own:?} {after}");
+            if before == WRITERS * EACH {
+                break;
+            }
+        }
+    };
+    tokio::join!(look, futures_util::future::join_all((0..WRITERS).map(write)));
 }
 
 fn copy(from: &Path, to: &Path) {

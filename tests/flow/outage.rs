@@ -11,6 +11,17 @@ struct Known {
     /// Made before the outage and never used.
     cold: Vec<Key>,
     disabled: Key,
+    /// Tokens of a key: one that lives, one that was logged out.
+    lent: String,
+    returned: String,
+}
+
+async fn token(fleet: &Fleet, key: &Key, label: &str) -> String {
+    let told = json!({ "api_key": key.text, "session_id": label });
+    fleet.stranger(0).post("/auth/login", &told).await.expect(200).json()["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 async fn prepare(fleet: &Fleet) -> Known {
@@ -21,6 +32,8 @@ async fn prepare(fleet: &Fleet) -> Known {
     for _ in 0..6 {
         cold.push(admin.create_key(&stock.customer, json!({})).await);
     }
+    let (lent, returned) = (token(fleet, &hot, "stays").await, token(fleet, &hot, "goes").await);
+    fleet.client(0, &returned).post("/auth/logout", &json!({})).await.expect(200);
     let disabled = admin.create_key(&stock.customer, json!({ "isEnabled": false })).await;
     for edge in 0..2 {
         let client = fleet.client(edge, &hot.text);
@@ -33,7 +46,7 @@ async fn prepare(fleet: &Fleet) -> Known {
         })
         .await;
     }
-    Known { stock, hot, cold, disabled }
+    Known { stock, hot, cold, disabled, lent, returned }
 }
 
 /// Everything that an edge owes its customers while the rest of the world is away.
@@ -48,6 +61,9 @@ async fn assert_serving(fleet: &Fleet, known: &mut Known, stage: &str) {
         let link =
             fleet.client(edge, &cold.text).get("/v1/downloads/url?applicationId=outage&version=latest").await;
         fleet.stranger(edge).get(&link.expect(200).text("/url")).await.expect(200);
+        fleet.client(edge, &known.lent).get(&path).await.expect(200);
+        let returned = fleet.client(edge, &known.returned).get(&path).await.expect(401);
+        assert_eq!(returned.failure().1, "session_revoked", "{stage}, edge {edge}");
         let unknown = fleet.client(edge, "a-key-that-nobody-has-ever-made").get(&path).await;
         assert_eq!(unknown.status, 401, "{stage}, edge {edge}");
         assert_eq!(
