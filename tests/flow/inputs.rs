@@ -4,9 +4,12 @@
 mod dates;
 mod identifiers;
 mod json;
+mod links;
 mod numbers;
 mod paths;
 mod queries;
+mod repeats;
+mod sessions;
 
 use serde_json::Value;
 use support::{Admin, Answer, Client, System};
