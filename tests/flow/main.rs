@@ -18,6 +18,7 @@ mod documents;
 mod download;
 mod guides;
 mod idempotency;
+mod inputs;
 mod keys;
 mod large;
 mod listing;

@@ -1,5 +1,8 @@
 //! What anybody will try with an upload by hand: forms out of shape, names that are none, sizes that lie.
 
+use std::io::Read as _;
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::client::send;
@@ -185,4 +188,123 @@ async fn a_size_that_cannot_be_or_lies_is_refused() {
         assert_eq!(told.status, status, "{long}: {told:?}");
     }
     assert_eq!(put("12345").await.expect(409).failure().1, "upload_completed");
+}
+
+/// RFC 2046 section 5.1.1: a boundary is 1 to 70 of these characters, and does not end with a space.
+#[tokio::test]
+async fn a_form_is_cut_at_its_boundary_whatever_that_looks_like() {
+    let system = System::in_process().await;
+    let admin = tried(&system).await;
+    let mut number = 0;
+    for boundary in ["'()+_,-./:=?", "-", "----", "a b", "=", "0", "multipart/form-data", &"'".repeat(70)] {
+        number += 1;
+        // Behind a line feed alone it is none.
+        let content = format!("x\n--{boundary}\nx");
+        let body =
+            texts(&number.to_string()) + &part("name=\"file\"; filename=\"a.bin\"", &content) + "--b--\r\n";
+        let body = body
+            .replace("--b\r\n", &format!("--{boundary}\r\n"))
+            .replace("--b--", &format!("--{boundary}--"));
+        send_form(&admin, &format!("multipart/form-data; boundary=\"{boundary}\""), body).await.expect(201);
+        let got = admin.get(&format!("/v1/download/tried/{number}/a.bin")).await.expect(200);
+        assert_eq!(got.body, content.as_bytes(), "{boundary}");
+    }
+    for (name, body) in [
+        ("nothing", String::new()),
+        ("no part", "--b--\r\n".to_owned()),
+        ("only noise", "noise without an end".to_owned()),
+        (
+            "a part without an end of its head",
+            "--b\r\nContent-Disposition: form-data; name=\"file\"".to_owned(),
+        ),
+        ("a part that says nothing of itself", "--b\r\n\r\nx\r\n--b--\r\n".to_owned()),
+        ("a head that is none", "--b\r\nnonsense\r\n\r\nx\r\n--b--\r\n".to_owned()),
+        ("bare line feeds", texts("90").replace("\r\n", "\n") + "--b--\n"),
+        (
+            "a text that is not UTF-8",
+            text("applicationId", "tried")
+                + "--b\r\nContent-Disposition: form-data; name=\"version\"\r\n\r\n",
+        ),
+        ("a huge text", texts("90") + &text("releaseNotes", &"x".repeat(2 << 20))),
+    ] {
+        let told = send_form(&admin, "multipart/form-data; boundary=b", body).await;
+        assert!(matches!(told.status, 400 | 413), "{name}: {told:?}");
+    }
+    let versions =
+        admin.get("/v1/applications/tried/versions").await.expect(200).column("/versions", "version");
+    assert_eq!(versions.len(), number, "{versions:?}");
+}
+
+/// Nobody looks into a file on its way: what would burst when it is opened is kept and given as it is.
+#[tokio::test]
+async fn what_bursts_when_it_is_opened_is_bytes_like_others() {
+    let system = System::in_process().await;
+    let admin = tried(&system).await;
+    // A gigabyte of zeroes, or nearly nothing.
+    let bomb = zstd::encode_all(std::io::repeat(0).take(1 << 30), 1).unwrap();
+    assert!(bomb.len() < 1 << 20, "{}", bomb.len());
+    let fields = [("applicationId", "tried"), ("version", "1")];
+    for name in ["bomb.zip", "bomb.gz", "bomb.png"] {
+        let told = admin.upload(&fields, name, &bomb).await.expect(201);
+        assert_eq!((told.data("/fileSize"), told.text("/checksum")), (json!(bomb.len()), checksum(&bomb)));
+        let got =
+            admin.get_with(&format!("/v1/download/tried/1/{name}"), "accept-encoding", "gzip, zstd").await;
+        assert!(got.expect(200).body == bomb, "other bytes");
+    }
+    // Nor is a body unpacked because it says that it is packed.
+    let body = json!({ "applicationId": "tried", "version": "2", "fileName": "a", "fileContent": "YQ==" });
+    let packed = zstd::encode_all(body.to_string().as_bytes(), 1).unwrap();
+    let request = admin.request(Method::POST, UPLOAD).header("content-type", "application/json");
+    send(request.header("content-encoding", "zstd").body(packed)).await.expect(400);
+}
+
+#[tokio::test]
+async fn only_an_upload_of_ones_own_that_is_under_way_is_completed() {
+    let system = System::of_several_tenants().await;
+    let (owner, other) = (system.found("Owner").await, system.found("Other").await);
+    let (admin, stranger) = (owner.admin(0), other.admin(0));
+    for admin in [&admin, &stranger] {
+        admin.create_application("tried", &[]).await.expect(201);
+    }
+    let begin = async |version: &str| {
+        let about = json!({ "fileName": "a.bin", "fileSize": 5 });
+        let begun = admin.begin_upload("tried", version, about).await.expect(200);
+        (begun.text("/uploadId"), begun.text("/uploadUrl"))
+    };
+    let put = |url: &str| send(admin.request(Method::PUT, url).body("12345"));
+    let (id, url) = begin("1").await;
+    put(&url).await.expect(200);
+    for stranger in [&stranger, &other.at_desk()] {
+        let told = stranger.complete_upload(json!({ "uploadId": id })).await.expect(404);
+        assert_eq!(told.failure().1, "upload_not_found");
+    }
+    for none in
+        [json!("upl_none"), json!("../x"), json!(""), json!("x".repeat(10_000)), json!(null), json!(7)]
+    {
+        let told = admin.complete_upload(json!({ "uploadId": none })).await;
+        assert!(matches!(told.status, 400 | 404), "{none:.40}: {told:?}");
+    }
+    admin.complete_upload(json!({ "uploadId": id })).await.expect(201);
+    assert_eq!(admin.complete_upload(json!({ "uploadId": id })).await.expect(201).text("/version"), "1");
+
+    let (given_up, url) = begin("2").await;
+    send(admin.request(Method::DELETE, &url).header("tus-resumable", "1.0.0")).await.expect(204);
+    put(&url).await.expect(404);
+    admin.complete_upload(json!({ "uploadId": given_up })).await.expect(404);
+
+    let (empty, late) = (begin("3").await, begin("4").await);
+    put(&late.1).await.expect(200);
+    system.clock.advance(Duration::from_secs(24 * 3_600 + 1));
+    // Its ticket is past, whether it was used in time or not.
+    for (id, url) in [empty, late] {
+        assert_eq!(put(&url).await.expect(410).failure().0, "EXPIRED");
+        let told = admin.complete_upload(json!({ "uploadId": id })).await;
+        assert!(matches!(told.status, 404 | 410), "{told:?}");
+    }
+    let versions = admin.get("/v1/applications/tried/versions").await.expect(200);
+    assert_eq!(versions.column("/versions", "version"), ["1"]);
+    assert_eq!(
+        stranger.get("/v1/applications/tried/versions").await.expect(200).data("/versions"),
+        json!([])
+    );
 }

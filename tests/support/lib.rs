@@ -20,6 +20,7 @@ pub mod machine;
 pub mod model;
 pub mod ports;
 pub mod program;
+pub mod raw;
 pub mod redis;
 pub mod reporting;
 pub mod schemathesis;

@@ -111,7 +111,11 @@ pub(super) async fn once(
     let (call, fingerprint) = fingerprint::take(route, call).await?;
     let (sealing, request_id, now) = (Sealing::of(&secret), call.request_id.clone(), call.now);
     let keeping = Arc::new(Keeping { id, fingerprint, sealing, request_id, now });
-    let _turn = desk.in_flight.begin(id, fingerprint)?;
+    let _turn = match desk.in_flight.begin(id, fingerprint) {
+        Ok(turn) => turn,
+        // Perhaps the turn is of somebody who is only told again: what was done is told to any number at once.
+        Err(problem) => return answered(desk, &keeping).await?.ok_or_else(|| problem.into()),
+    };
     if let Some(answer) = answered(desk, &keeping).await? {
         return Ok(answer);
     }

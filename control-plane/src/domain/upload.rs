@@ -332,6 +332,8 @@ pub fn complete(
 ) -> Result<Decision<Added>, Refusal> {
     let mut upload = own(&command.id, facts.upload, context)?;
     let stored = match &upload.progress {
+        // Nothing can be sent any more: whoever is told to send it would be refused.
+        Progress::Begun if upload.expires_at <= context.now => return Err(Refusal::UploadExpired(upload.id)),
         Progress::Begun => return Err(Refusal::UploadNotReceived(upload.id)),
         Progress::Received(stored) => *stored,
         Progress::Completed { stored, file, .. } => {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use common::catalog::parse_file_name;
 use common::fields::Fields;
 use common::id::{ApplicationId, FileId, VersionName};
 use common::routes::RouteId;
@@ -101,6 +102,11 @@ pub(super) fn asked_version(text: &str) -> String {
     text.replace(' ', "+")
 }
 
+/// The name of a file in a path, in the form that names are kept in: a Mac writes `é` as two characters.
+fn asked_name(text: &str) -> String {
+    parse_file_name(text).unwrap_or_else(|_| text.to_owned())
+}
+
 impl Selected {
     /// What a link to it names.
     pub fn names(&self) -> (ApplicationId, VersionName, FileId) {
@@ -118,7 +124,7 @@ impl Wanted {
             return Ok(Named::of_query(ask)?.wanted()?);
         }
         let file = match ask.id() {
-            RouteId::DownloadNamed => FileWanted::Named(ask.params.get(2).to_owned()),
+            RouteId::DownloadNamed => FileWanted::Named(asked_name(ask.params.get(2))),
             _ => FileWanted::Id(file_id(ask.params.get(2))?),
         };
         Ok(Self {
