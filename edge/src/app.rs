@@ -160,13 +160,9 @@ pub async fn prepare(
     let cursors = MacKeys::derive(&config.edge_secrets, Purpose::Cursor);
     let catalog = Arc::new(Catalog::new(replica.clone(), config.hot_applications, cursors));
     let tls = config.tls.as_ref().map(|(certificate, key)| tls::Acceptor::from_files(certificate, key));
-    let listener = Listener {
-        socket: bind(config.listen).await?,
-        workers: config.workers,
-        most_connections: config.most_connections,
-        tls: tls.transpose().map_err(other)?,
-        drain: config.drain,
-    };
+    let tls = tls.transpose().map_err(other)?;
+    let renewal = tls.as_ref().map(tls::Acceptor::renewal);
+    let listener = Listener { socket: bind(config.listen).await?, tls, limits: config.limits.clone() };
     let edge = Arc::new(build(&config, &replica, &keyring, &catalog, clock)?);
     let reporter = prepare_reporter(&config, &edge)?;
     let address = listener.address().map_err(other)?;
@@ -178,6 +174,9 @@ pub async fn prepare(
         Follower { replica: replica.clone(), feed: bus.clone(), keys: config.snapshot_keys, observer };
     tasks.spawn(follower.run(stop.clone()));
     tasks.spawn(sweep(edge.clone(), stop.clone()));
+    if let Some(renewal) = renewal {
+        tasks.spawn(renewal.run(edge.metrics.ended(), stop.clone()));
+    }
     let running = Running { address, admin_address, replica: replica.clone(), tasks };
     Ok(Prepared { replica, edge, reporter, bus, listener, running, stop, drained })
 }
