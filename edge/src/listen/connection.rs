@@ -16,6 +16,7 @@ use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,8 @@ const MOST_STREAMS: u32 = 128;
 const MOST_RESETS: usize = 32;
 /// What HTTP/2 holds of one answer that its window has no room for.
 const HELD_OF_ANSWER: usize = 64 << 10;
+/// How long the kernel offers bytes that are not acknowledged (TCP_USER_TIMEOUT, RFC 5482).
+const UNTAKEN: Duration = Duration::from_secs(60);
 /// What is read of a body that nobody wanted, so that the client sees the answer instead of a reset.
 const LINGER_BYTES: u64 = 16 << 20;
 const LINGER: Duration = Duration::from_secs(5);
@@ -55,7 +58,8 @@ pub(super) struct Site {
 /// the sweep's.
 pub(super) fn http(deadlines: &Deadlines) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().header_read_timeout(None).max_buf_size(LONGEST_HEAD as usize);
+    // Who will ask for nothing more may still wait for its answer, as long as it takes it.
+    builder.http1().half_close(true).header_read_timeout(None).max_buf_size(LONGEST_HEAD as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -74,6 +78,8 @@ pub(super) async fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
     let _counted = site.edge.metrics.count_connection();
     // Answers are written whole: waiting for more would only delay their last packet.
     let _ = stream.set_nodelay(true);
+    // What a closed connection leaves to its socket nobody sweeps, and the kernel would offer it for many minutes.
+    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN));
     let socket = Socket::new(stream);
     let line = socket.line().clone();
     site.roll.enter(&line);

@@ -81,6 +81,10 @@ impl Watch {
         let stage = stage_of(&seen);
         if (stage, seen.requests) != (self.stage, self.requests) {
             (self.stage, self.requests, self.since) = (stage, seen.requests, now);
+            // Another request, another chance. The streams of HTTP/2 share one.
+            if stage != Stage::Busy || !seen.http2 {
+                (self.owes_body, self.owes_taking) = (0.0, 0.0);
+            }
         }
         let lasted = now.saturating_sub(self.since);
         let overdue = |longest: Duration, reason| (lasted >= longest).then_some(reason);
@@ -90,8 +94,10 @@ impl Watch {
             Stage::Idle => overdue(deadlines.idle, Reason::Idle),
             Stage::Busy => self.pace(&seen, &unsent, now, deadlines),
         };
-        self.looked = now;
-        self.received = seen.received;
+        (self.looked, self.received) = (now, seen.received);
+        if stage != Stage::Busy {
+            self.delivered = seen.sent;
+        }
         let stayed = self.left.filter(|left| stage != Stage::Busy && now >= *left + deadlines.leave);
         stayed.map(|_| Reason::Stayed).or(reason)
     }
@@ -146,3 +152,6 @@ fn is_behind(owes: &mut f64, waited: Duration, bytes: u64, pace: Pace) -> bool {
     *owes = owed.max(-pace.saved.as_secs_f64());
     !waited.is_zero() && *owes >= pace.grace.as_secs_f64()
 }
+
+#[cfg(test)]
+mod tests;
