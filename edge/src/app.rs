@@ -18,7 +18,7 @@ use crate::config::{Config, ShareLinks};
 use crate::forward::{Forwarder, Keys, Site};
 use crate::gate::Gate;
 use crate::keyring::Keyring;
-use crate::listen::{Listener, tls};
+use crate::listen::{self, Listener, tls};
 use crate::observe::Metrics;
 use crate::origin::Origin;
 use crate::replica::feed::{Follower, Observer};
@@ -162,7 +162,7 @@ pub async fn prepare(
     let tls = config.tls.as_ref().map(|(certificate, key)| tls::Acceptor::from_files(certificate, key));
     let tls = tls.transpose().map_err(other)?;
     let renewal = tls.as_ref().map(tls::Acceptor::renewal);
-    let listener = Listener { socket: bind(config.listen).await?, tls, limits: config.limits.clone() };
+    let listener = Listener { socket: bind(config.listen)?, tls, limits: config.limits.clone() };
     let edge = Arc::new(build(&config, &replica, &keyring, &catalog, clock)?);
     let reporter = prepare_reporter(&config, &edge)?;
     let address = listener.address().map_err(other)?;
@@ -188,8 +188,8 @@ fn prepare_reporter(config: &Config, edge: &Edge) -> Result<Reporter, StartError
     Ok(Reporter::new(config.edge_id.clone(), edge.ledger.clone(), spool, edge.clock.as_ref()))
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    listen::bind(address).map_err(|source| StartError::Listen { address, source })
 }
 
 async fn start_admin(
@@ -199,7 +199,7 @@ async fn start_admin(
     (stop, drained): (&CancellationToken, &CancellationToken),
 ) -> Result<Option<SocketAddr>, StartError> {
     let Some(address) = config.admin_listen else { return Ok(None) };
-    let listener = bind(address).await?;
+    let listener = bind(address)?;
     let bound = listener.local_addr().map_err(other)?;
     tasks.spawn(admin::run(listener, edge.clone(), stop.clone(), drained.clone()));
     Ok(Some(bound))

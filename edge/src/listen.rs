@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +54,22 @@ pub struct Limits {
     pub deadlines: Deadlines,
     /// How long what has begun may take after a stop.
     pub drain: Duration,
+}
+
+/// Connections that the kernel keeps until they are accepted. Beyond it, clients believe that they are connected while
+/// nobody has heard of them; the kernel's own limit (`net.core.somaxconn`) is 4096 by default.
+const BACKLOG: u32 = 4_096;
+
+/// Begins to listen.
+///
+/// # Errors
+/// When the address is taken, or is not ours.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // So that a restart need not wait for what is left of the connections of the last one.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Listener {

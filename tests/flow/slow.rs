@@ -122,7 +122,7 @@ async fn who_takes_little_but_steadily_gets_everything() {
     let target = target(&system).await;
     let whole = system.client(0, &target.key).get(&target.path).await.expect(200).body;
     // For three times as long as standing still is tolerated, so slowly that the kernel makes no room in that time.
-    let taken = target.take_slowly(32 << 10, 80).await.unwrap();
+    let taken = tokio::time::timeout(2 * LONGEST, target.take_slowly(32 << 10, 80)).await.unwrap().unwrap();
     assert!(taken.ends_with(&whole), "{} bytes", taken.len());
 }
 

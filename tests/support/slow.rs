@@ -163,6 +163,47 @@ impl Target {
     }
 }
 
+/// What became of a crowd.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    /// How many the server ended, and after how long the first and the last.
+    pub ended: usize,
+    pub first: Duration,
+    pub last: Duration,
+    /// What went wrong with others.
+    pub faults: Vec<String>,
+}
+
+impl Target {
+    /// So many clients of this kind, within a second or so. They come from some addresses of the network of `from`, so that no
+    /// limit of one address keeps them out.
+    pub async fn crowd(&self, kind: Kind, count: usize, longest: Duration) -> Ends {
+        let mut clients = Vec::new();
+        // Faster than anybody accepts, the kernel would make clients believe in connections that do not exist.
+        let mut every = tokio::time::interval(Duration::from_millis(20));
+        for number in 0..count {
+            if number % 100 == 0 {
+                every.tick().await;
+            }
+            let mut target = self.clone();
+            target.from.set_ip([127, 0, 1, u8::try_from(1 + number % 8).unwrap()].into());
+            clients.push(tokio::spawn(async move { target.bother(kind, longest).await }));
+        }
+        let (mut after, mut faults) = (Vec::new(), Vec::new());
+        for client in clients {
+            match client.await.unwrap() {
+                Ok(end) => after.push(end.after),
+                Err(says) => faults.push(says),
+            }
+        }
+        let least = after.iter().min().copied().unwrap_or_default();
+        let most = after.iter().max().copied().unwrap_or_default();
+        faults.sort_unstable();
+        faults.dedup();
+        Ends { ended: after.len(), first: least, last: most, faults }
+    }
+}
+
 /// How it ended for the client.
 #[derive(Clone, Debug)]
 pub struct End {

@@ -85,7 +85,8 @@ impl Line {
         }
     }
 
-    /// Tells it to end; gives whether that is news.
+    /// Tells it to end; gives whether that is news. Anybody may who holds the line, weakly, so that holding it keeps
+    /// no descriptor open: the sweep does so for who is slow, and whoever ends the transfers of a revoked key can.
     pub(super) fn order(&self, order: Order) -> bool {
         if order == Order::Cut {
             // A connection that is merely closed goes on sending what its socket holds, for seconds or, to somebody

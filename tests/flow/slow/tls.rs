@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use support::ports::free_port;
 use support::program::Launch;
 use support::slow::Kind;
+use support::tools::certificate as pair;
 use support::{Client, PATIENCE, System, eventually};
 use tokio::process::Command;
 
@@ -15,19 +16,6 @@ async fn openssl(arguments: &str) -> String {
     let output =
         Command::new("openssl").args(words).stdin(std::process::Stdio::null()).output().await.unwrap();
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
-}
-
-/// Certificate and key for this machine, under a name of their own.
-async fn pair(directory: &Path, name: &str) -> (PathBuf, PathBuf) {
-    let (chain, key) = (directory.join(format!("{name}.pem")), directory.join(format!("{name}.key")));
-    let told = openssl(&format!(
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={name} -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE -out {} -keyout {}",
-        chain.display(),
-        key.display()
-    ))
-    .await;
-    assert!(chain.exists() && key.exists(), "{told}");
-    (chain, key)
 }
 
 #[tokio::test]
