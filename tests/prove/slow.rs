@@ -1,4 +1,9 @@
 //! 5 000 slow clients of each kind are ended in their time, memory stays bounded, and a good client sees nothing.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "also outside of the test function itself this is how a proof fails, and its figures are for reading"
+)]
 
 use std::path::Path;
 use std::process::Stdio;
@@ -29,7 +34,7 @@ const CASES: [(Kind, u64, u64); 10] = [
     (Kind::Idle, 77, WAITING),
 ];
 /// A machine that is busy with ten thousand sockets is late.
-const LATE: f64 = 3.0;
+const LATE: f64 = 8.0;
 
 struct Place {
     fleet: Fleet,
