@@ -18,7 +18,7 @@ use crate::config::{Config, ShareLinks};
 use crate::forward::{Forwarder, Keys, Site};
 use crate::gate::Gate;
 use crate::keyring::Keyring;
-use crate::listen::{Listener, tls};
+use crate::listen::{self, Listener, tls};
 use crate::observe::Metrics;
 use crate::origin::Origin;
 use crate::replica::feed::{Follower, Observer};
@@ -160,13 +160,9 @@ pub async fn prepare(
     let cursors = MacKeys::derive(&config.edge_secrets, Purpose::Cursor);
     let catalog = Arc::new(Catalog::new(replica.clone(), config.hot_applications, cursors));
     let tls = config.tls.as_ref().map(|(certificate, key)| tls::Acceptor::from_files(certificate, key));
-    let listener = Listener {
-        socket: bind(config.listen).await?,
-        workers: config.workers,
-        most_connections: config.most_connections,
-        tls: tls.transpose().map_err(other)?,
-        drain: config.drain,
-    };
+    let tls = tls.transpose().map_err(other)?;
+    let renewal = tls.as_ref().map(tls::Acceptor::renewal);
+    let listener = Listener { socket: bind(config.listen)?, tls, limits: config.limits.clone() };
     let edge = Arc::new(build(&config, &replica, &keyring, &catalog, clock)?);
     let reporter = prepare_reporter(&config, &edge)?;
     let address = listener.address().map_err(other)?;
@@ -178,6 +174,9 @@ pub async fn prepare(
         Follower { replica: replica.clone(), feed: bus.clone(), keys: config.snapshot_keys, observer };
     tasks.spawn(follower.run(stop.clone()));
     tasks.spawn(sweep(edge.clone(), stop.clone()));
+    if let Some(renewal) = renewal {
+        tasks.spawn(renewal.run(edge.metrics.ended(), stop.clone()));
+    }
     let running = Running { address, admin_address, replica: replica.clone(), tasks };
     Ok(Prepared { replica, edge, reporter, bus, listener, running, stop, drained })
 }
@@ -189,8 +188,8 @@ fn prepare_reporter(config: &Config, edge: &Edge) -> Result<Reporter, StartError
     Ok(Reporter::new(config.edge_id.clone(), edge.ledger.clone(), spool, edge.clock.as_ref()))
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    listen::bind(address).map_err(|source| StartError::Listen { address, source })
 }
 
 async fn start_admin(
@@ -200,7 +199,7 @@ async fn start_admin(
     (stop, drained): (&CancellationToken, &CancellationToken),
 ) -> Result<Option<SocketAddr>, StartError> {
     let Some(address) = config.admin_listen else { return Ok(None) };
-    let listener = bind(address).await?;
+    let listener = bind(address)?;
     let bound = listener.local_addr().map_err(other)?;
     tasks.spawn(admin::run(listener, edge.clone(), stop.clone(), drained.clone()));
     Ok(Some(bound))

@@ -14,9 +14,12 @@ use common::wire::seal::parse_public_keys;
 use ed25519_dalek::VerifyingKey;
 
 use crate::gate::Staleness;
+use crate::listen::{Deadlines, Limits, Runtimes};
 
 /// Reports that wait for the bus, in MiB: some 400 000 transfers.
 const REPORT_SPOOL_MIB: u64 = 256;
+/// Connections of one address: an office or a carrier behind one has some hundreds, a proxy of the vendor's own more.
+const MOST_OF_ADDRESS: u32 = 4_096;
 
 /// What an embedded edge is told by the control plane beside it.
 #[derive(Clone, Debug)]
@@ -69,10 +72,8 @@ pub struct Config {
     pub report_spool: u64,
     /// Its name in a fleet.
     pub edge_id: String,
-    /// Connection threads.
-    pub workers: usize,
-    /// Connections at the same time.
-    pub most_connections: usize,
+    /// How much the listener takes on.
+    pub limits: Limits,
     /// Keys held ready.
     pub hot_keys: u64,
     /// Applications held ready.
@@ -81,8 +82,6 @@ pub struct Config {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// How an old replica is treated.
     pub staleness: Staleness,
-    /// How long what has begun may take after a stop.
-    pub drain: Duration,
     /// What share links answer with.
     pub share_links: ShareLinks,
 }
@@ -103,13 +102,18 @@ impl Config {
             cache: data.join("edge"),
             report_spool: REPORT_SPOOL_MIB << 20,
             edge_id: "embedded".to_owned(),
-            workers: cores(),
-            most_connections: 10_000,
+            limits: Limits {
+                workers: cores(),
+                runtimes: Runtimes::PerCore,
+                most_connections: 10_000,
+                most_of_address: MOST_OF_ADDRESS,
+                deadlines: Deadlines::default(),
+                drain: Duration::from_secs(10),
+            },
             hot_keys: 100_000,
             hot_applications: 10_000,
             tls: None,
             staleness: Staleness { most: Duration::from_secs(86_400), denies: false },
-            drain: Duration::from_secs(10),
             share_links: ShareLinks::Stream,
         }
     }
@@ -160,13 +164,10 @@ fn read(settings: &mut Settings) -> Option<Config> {
     let edge_id = settings.optional("edge_id", parse_name);
     let tenancy =
         settings.defaulted("tenancy", "single", |text| text.parse().map_err(|e| format!("'{text}' {e}")));
-    let workers = settings.defaulted("workers", &cores().to_string(), |text| parse_number(text, 1, 1_024));
-    let most_connections =
-        settings.defaulted("max_connections", "50000", |text| parse_number(text, 1, 1_000_000));
+    let limits = read_limits(settings);
     let hot_keys = settings.defaulted("hot_keys", "100000", |text| parse_number(text, 1, 100_000_000));
     let tls = read_tls(settings);
     let staleness = read_staleness(settings);
-    let drain = settings.defaulted("drain_seconds", "30", |text| parse_number(text, 0, 86_400));
     let share_links = settings.defaulted("share_links", "stream", parse_share_links);
     refuse_unsupported(settings);
     match bus.as_ref().map(|url| RedisBus::new(url.expose())) {
@@ -194,13 +195,11 @@ fn read(settings: &mut Settings) -> Option<Config> {
         cache: cache?,
         report_spool: report_spool? << 20,
         edge_id: edge_id.unwrap_or_else(|| format!("{}-{}", host_name(), listen.port())),
-        workers: usize::try_from(workers?).ok()?,
-        most_connections: usize::try_from(most_connections?).ok()?,
+        limits: limits?,
         hot_keys: hot_keys?,
         hot_applications: 10_000,
         tls,
         staleness: staleness?,
-        drain: Duration::from_secs(drain?),
         share_links: share_links?,
     })
 }
@@ -219,6 +218,29 @@ fn read_edge_secrets(settings: &mut Settings) -> Vec<Secret> {
         settings.mistake("TIDEGATE_EDGE_SECRET (edge_secret): each secret needs at least 16 characters");
     }
     secrets
+}
+
+fn read_limits(settings: &mut Settings) -> Option<Limits> {
+    let workers = settings.defaulted("workers", &cores().to_string(), |text| parse_number(text, 1, 1_024));
+    let runtimes = settings.defaulted("runtime", "per-core", |text| match text {
+        "per-core" => Ok(Runtimes::PerCore),
+        "multi-thread" => Ok(Runtimes::MultiThread),
+        _ => Err(format!("'{text}' must be per-core or multi-thread")),
+    });
+    let most_connections =
+        settings.defaulted("max_connections", "50000", |text| parse_number(text, 1, 1_000_000));
+    let most_of_address = MOST_OF_ADDRESS.to_string();
+    let most_of_address = settings
+        .defaulted("max_connections_per_address", &most_of_address, |text| parse_number(text, 1, 1_000_000));
+    let drain = settings.defaulted("drain_seconds", "30", |text| parse_number(text, 0, 86_400));
+    Some(Limits {
+        workers: usize::try_from(workers?).ok()?,
+        runtimes: runtimes?,
+        most_connections: usize::try_from(most_connections?).ok()?,
+        most_of_address: u32::try_from(most_of_address?).ok()?,
+        deadlines: Deadlines::default(),
+        drain: Duration::from_secs(drain?),
+    })
 }
 
 fn read_tls(settings: &mut Settings) -> Option<(PathBuf, PathBuf)> {

@@ -18,7 +18,6 @@ use http::HeaderValue;
 use http::header::LINK;
 use http::request::Parts;
 use http::{Method, Response};
-use hyper::body::Incoming;
 
 use crate::app::Edge;
 use crate::catalog::listing::Listed;
@@ -29,6 +28,7 @@ use crate::deliver::receipt::Slip;
 use crate::deliver::{Plan, document, plan};
 use crate::error::{Caller, Failure, Fault, Refusal, options};
 use crate::gate::Permit;
+use crate::listen::Incoming;
 use crate::observe::{tell_request_id, tell_standing};
 use crate::report::Account;
 use crate::request::{Arrival, Ask, asked_about};

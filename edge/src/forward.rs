@@ -21,11 +21,11 @@ use http::header::{
 use http::{HeaderMap, Response, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use reqwest::Url;
 
 use crate::deliver::body::Body;
 use crate::error::{Caller, Failure, REQUEST_ID, Refusal};
+use crate::listen::Incoming;
 use crate::replica::SharedReplica;
 use crate::request::Ask;
 use body::{Stage, Watched, overdue};

@@ -1,7 +1,15 @@
-//! From sockets to requests: one acceptor, one current-thread runtime per core, the least loaded worker gets the next
-//! connection.
+//! From sockets to requests: one acceptor, one runtime per core, the least loaded worker gets the next connection, and
+//! a sweep that ends those who are too slow.
 
 mod connection;
+mod crowd;
+mod deadlines;
+mod line;
+mod message;
+mod progress;
+mod roll;
+mod rules;
+mod socket;
 pub mod tls;
 mod workers;
 
@@ -9,24 +17,59 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Edge;
-use workers::Workers;
+use crowd::Crowd;
+pub use deadlines::{Deadlines, Pace};
+pub use message::Incoming;
+pub use rules::Reason;
+pub use workers::Runtimes;
+use workers::{Place, Workers};
 
 /// What a listener is made of.
 pub struct Listener {
     /// Already bound: a port that is taken is told before anything else starts.
     pub socket: TcpListener,
-    /// Connection threads.
-    pub workers: usize,
-    /// Connections at the same time; more wait in the kernel's queue.
-    pub most_connections: usize,
     /// TLS, or clear text.
     pub tls: Option<tls::Acceptor>,
+    /// The rest.
+    pub limits: Limits,
+}
+
+/// How much a listener takes on, and for how long.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connection threads.
+    pub workers: usize,
+    /// How they are made into runtimes.
+    pub runtimes: Runtimes,
+    /// Connections at the same time; more wait in the kernel's queue.
+    pub most_connections: usize,
+    /// Of them, from one address; more are closed.
+    pub most_of_address: u32,
+    /// For clients.
+    pub deadlines: Deadlines,
     /// How long what has begun may take after a stop.
     pub drain: Duration,
+}
+
+/// Connections that the kernel keeps until they are accepted. Beyond it, clients believe that they are connected while
+/// nobody has heard of them; the kernel's own limit (`net.core.somaxconn`) is 4096 by default.
+const BACKLOG: u32 = 4_096;
+
+/// Begins to listen.
+///
+/// # Errors
+/// When the address is taken, or is not ours.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // So that a restart need not wait for what is left of the connections of the last one.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Listener {
@@ -43,16 +86,21 @@ impl Listener {
     /// # Errors
     /// When the worker threads cannot be started.
     pub async fn run(self, edge: Arc<Edge>, stop: CancellationToken) -> std::io::Result<()> {
-        let workers = Workers::start(self.workers, &edge, self.tls, &stop)?;
-        let places = Arc::new(tokio::sync::Semaphore::new(self.most_connections));
+        let Self { socket, tls, limits } = self;
+        let workers = Workers::start(&limits, &edge, tls.as_ref(), &stop)?;
+        let (places, crowd) =
+            (Arc::new(Semaphore::new(limits.most_connections)), Crowd::new(limits.most_of_address));
         loop {
             let Ok(place) = places.clone().acquire_owned().await else { break };
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
-                accepted = self.socket.accept() => accepted,
+                accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((socket, peer)) => workers.hand_over(socket, peer, place),
+                Ok((socket, peer)) => match seat(&crowd, &socket, peer, place) {
+                    Some(place) => workers.hand_over(socket, peer, place),
+                    None => edge.metrics.ended().ended(Reason::Crowd),
+                },
                 Err(error) => {
                     // Out of descriptors, or a client that left early. Accepting at once again would spin.
                     tracing::warn!(%error, "accept failed");
@@ -60,8 +108,23 @@ impl Listener {
                 }
             }
         }
-        drop(self.socket);
-        workers.drain(self.drain).await;
+        drop(socket);
+        workers.drain(limits.drain).await;
         Ok(())
     }
+}
+
+/// A place for a connection, before it has cost anything but its acceptance.
+fn seat(
+    crowd: &Arc<Crowd>,
+    socket: &TcpStream,
+    peer: SocketAddr,
+    of_all: OwnedSemaphorePermit,
+) -> Option<Place> {
+    let Some(of_address) = crowd.enter(peer.ip()) else {
+        // A reset, so that the socket does not linger here for a minute (RFC 9293 section 3.6.1).
+        let _ = socket.set_zero_linger();
+        return None;
+    };
+    Some(Place::new(of_all, of_address))
 }

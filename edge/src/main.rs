@@ -10,6 +10,7 @@ use common::runtime::clock::SystemClock;
 use common::runtime::telemetry::{self, LogForm};
 use common::runtime::{EXIT_FAILED, EXIT_OK, EXIT_SETTINGS, lifecycle};
 use edge::config::Config;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(name = "tidegate-edge", version, about = "Tidegate edge: checks keys and streams binaries")]
@@ -46,6 +47,8 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), String> {
     let stop = lifecycle::stop_on_signals().map_err(|e| e.to_string())?;
+    // Means "look at your files", and the certificate's watch does. An edge that has none must not end by it.
+    let _hangups = signal(SignalKind::hangup()).map_err(|e| e.to_string())?;
     let url = config.bus.as_ref().map(|url| url.expose().to_owned()).unwrap_or_default();
     let id = config.edge_id.clone();
     let feed = Arc::new(RedisBus::new(&url).map_err(|says| format!("TIDEGATE_BUS {says}"))?);

@@ -1,5 +1,6 @@
 //! What an edge tells of itself: the headers on every answer, and the metrics.
 
+mod connections;
 mod metrics;
 mod reports;
 
@@ -7,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{Caller, REQUEST_ID};
 use crate::gate::budget::Standing;
+pub use connections::ConnectionMetrics;
 pub use metrics::Metrics;
 pub use reports::{Lost, ReportMetrics};
 

@@ -35,6 +35,7 @@ mod rotation;
 mod servers;
 mod sessions;
 mod share;
+mod slow;
 mod sweep;
 mod tenants;
 mod tiers;

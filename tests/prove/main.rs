@@ -8,3 +8,4 @@ mod large;
 mod machine;
 mod random;
 mod schemathesis;
+mod slow;

@@ -39,7 +39,12 @@ fn loopback() -> String {
 impl Fleet {
     /// With this many edges, ready to serve.
     pub async fn start(edges: usize) -> Self {
-        let mut fleet = Self::start_in(Tenancy::Single, edges).await;
+        Self::adjusted(edges, |_, launch| launch).await
+    }
+
+    /// The same, each edge launched as `adjust` has it.
+    pub async fn adjusted(edges: usize, adjust: impl Fn(usize, Launch) -> Launch) -> Self {
+        let mut fleet = Self::start_in(Tenancy::Single, edges, adjust).await;
         let admin_key = std::fs::read_to_string(fleet.directory.path().join("desk/admin.key")).unwrap();
         admin_key.trim().clone_into(&mut fleet.doors.admin_key);
         fleet
@@ -47,7 +52,7 @@ impl Fleet {
 
     /// The same for several tenants, of which there is none yet: the operator makes them.
     pub async fn of_several_tenants(edges: usize) -> Self {
-        Self::start_in(Tenancy::Multi, edges).await
+        Self::start_in(Tenancy::Multi, edges, |_, launch| launch).await
     }
 
     /// What the operator's command prints and ends with, beside the running control plane.
@@ -62,7 +67,7 @@ impl Fleet {
         Doors { admin_key: admin_key.to_owned(), ..self.doors.clone() }
     }
 
-    async fn start_in(tenancy: Tenancy, edges: usize) -> Self {
+    async fn start_in(tenancy: Tenancy, edges: usize, adjust: impl Fn(usize, Launch) -> Launch) -> Self {
         let (redis, directory) = (TestRedis::start().await, tempfile::tempdir().unwrap());
         let at = |name: &str| directory.path().join(name).display().to_string();
         let (desk_address, desk_private) = (loopback(), loopback());
@@ -88,7 +93,7 @@ impl Fleet {
         let mut fleet =
             Self { doors, redis, desk, edges: Vec::new(), launch, desk_private, edges_private, directory };
         for number in 0..edges {
-            fleet.add_edge(&edge, number).await;
+            fleet.add_edge(&adjust(number, edge.clone()), number).await;
         }
         fleet
     }

@@ -24,6 +24,7 @@ pub mod raw;
 pub mod redis;
 pub mod reporting;
 pub mod schemathesis;
+pub mod slow;
 pub mod system;
 pub mod tools;
 

@@ -118,6 +118,11 @@ impl Program {
         self.signal(libc::SIGTERM);
     }
 
+    /// Tells it that its files have changed.
+    pub fn hang_up(&self) {
+        self.signal(libc::SIGHUP);
+    }
+
     /// Stops it in its tracks, or lets it go on.
     pub fn freeze(&self, frozen: bool) {
         self.signal(if frozen { libc::SIGSTOP } else { libc::SIGCONT });

@@ -18,6 +18,7 @@ use control_plane::app::operator::Operator;
 use control_plane::config::Config as DeskConfig;
 use edge::config::{Config as EdgeConfig, ShareLinks};
 use edge::gate::Staleness;
+use edge::listen::{Deadlines, Limits, Runtimes};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -193,13 +194,18 @@ fn edge_config(name: &str, desk: &Desk, directory: &Path) -> EdgeConfig {
         cache: directory.join(name),
         report_spool: 1 << 20,
         edge_id: name.to_owned(),
-        workers: 1,
-        most_connections: 1_000,
+        limits: Limits {
+            workers: 1,
+            runtimes: Runtimes::PerCore,
+            most_connections: 1_000,
+            most_of_address: 1_000,
+            deadlines: Deadlines::default(),
+            drain: Duration::from_secs(5),
+        },
         hot_keys: 1_000,
         hot_applications: 100,
         tls: None,
         staleness: Staleness { most: Duration::from_secs(86_400), denies: false },
-        drain: Duration::from_secs(5),
         share_links: ShareLinks::Stream,
     }
 }

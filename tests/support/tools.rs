@@ -1,6 +1,6 @@
 //! The programs that customers download with, as processes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use tokio::process::Command;
@@ -22,6 +22,18 @@ pub async fn sha256sum(path: &Path) -> String {
     let output = run("sha256sum", &[path.to_str().unwrap()]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     text.split(' ').next().unwrap().to_owned()
+}
+
+/// Certificate and key for this machine, made by openssl, under a name of their own.
+pub async fn certificate(directory: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let (chain, key) = (directory.join(format!("{name}.pem")), directory.join(format!("{name}.key")));
+    let made = format!(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={name} -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE -out {} -keyout {}",
+        chain.display(),
+        key.display()
+    );
+    run("openssl", &made.split(' ').collect::<Vec<_>>()).await;
+    (chain, key)
 }
 
 /// Runs a program that must succeed, without our environment (it may name a proxy).

@@ -3,7 +3,6 @@
 use common::problem::render_success;
 use common::wire::v1::event::Carrier;
 use http::Response;
-use hyper::body::Incoming;
 
 use super::Answer;
 use super::delivery::Delivery;
@@ -16,6 +15,7 @@ use crate::deliver::body::Body;
 use crate::deliver::plain::{elsewhere, json, keep_to_who_has_the_link};
 use crate::error::{Caller, Failure, Refusal};
 use crate::gate::{Gate, Permit};
+use crate::listen::Incoming;
 use crate::report::Account;
 use crate::request::{Ask, read_fields};
 

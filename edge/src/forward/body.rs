@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::watch;
+
+use crate::listen::Incoming;
 
 /// A body that stands still for so long has lost one of its ends. The control plane gives up on clients a little sooner.
 const STANDSTILL: Duration = Duration::from_secs(75);

@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::ReportMetrics;
+use super::{ConnectionMetrics, ReportMetrics};
 use crate::replica::Replica;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -50,6 +50,7 @@ pub struct Metrics {
     sequence: Gauge,
     age: Gauge<f64, AtomicU64>,
     reports: ReportMetrics,
+    ended: ConnectionMetrics,
 }
 
 impl Metrics {
@@ -64,6 +65,7 @@ impl Metrics {
             sequence: Gauge::default(),
             age: Gauge::default(),
             reports: ReportMetrics::default(),
+            ended: ConnectionMetrics::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("tidegate_edge_responses", "Answers by class of status", metrics.responses.clone());
@@ -80,12 +82,18 @@ impl Metrics {
             metrics.age.clone(),
         );
         metrics.reports.register(registry);
+        metrics.ended.register(registry);
         metrics
     }
 
     /// The counters of transfers and reports.
     pub fn reports(&self) -> ReportMetrics {
         self.reports.clone()
+    }
+
+    /// The counters of connections that were ended.
+    pub fn ended(&self) -> ConnectionMetrics {
+        self.ended.clone()
     }
 
     /// Counts one answer.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use common::fields::Fields;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
 
 use crate::error::{Failure, Refusal};
+use crate::listen::Incoming;
 
 /// The most bytes.
 const LARGEST: usize = 64 * 1024;

@@ -1,0 +1,115 @@
+//! A socket and everything that is known about it, shared by those who write to it, watch it and end it.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
+
+use super::progress::Progress;
+use crate::file_io::unsent::unsent;
+
+/// How a connection is told to end.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Order {
+    /// It goes on.
+    Stay = 0,
+    /// Its requests may end, then it ends: a connection without one ends at once.
+    Leave = 1,
+    /// It ends now.
+    Cut = 2,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Line {
+    socket: OwnedWriteHalf,
+    /// What it has done.
+    pub(super) progress: Arc<Progress>,
+    order: AtomicU8,
+    /// Woken by an order.
+    task: AtomicWaker,
+}
+
+impl Line {
+    pub(super) fn new(socket: OwnedWriteHalf) -> Self {
+        let (progress, task) = (Arc::new(Progress::default()), AtomicWaker::new());
+        Self { socket, progress, order: AtomicU8::new(Order::Stay as u8), task }
+    }
+
+    fn socket(&self) -> &TcpStream {
+        self.socket.as_ref()
+    }
+
+    /// Bytes that the other end has not acknowledged.
+    pub(super) fn unsent(&self) -> u64 {
+        unsent(self.socket())
+    }
+
+    /// Writes, or says that there is no room. The one place where bytes go out.
+    pub(super) fn poll_send(
+        &self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let socket = self.socket();
+        loop {
+            // Also spends the budget of the task, so that one fast reader does not keep a worker for itself.
+            let Poll::Ready(ready) = socket.poll_write_ready(context) else {
+                self.progress.note_blocked();
+                return Poll::Pending;
+            };
+            ready?;
+            match socket.try_io(Interest::WRITABLE, || SockRef::from(socket).send_vectored(slices)) {
+                Err(error) if is_passing(&error) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(sent) => {
+                    self.progress.note_sent(sent);
+                    return Poll::Ready(Ok(sent));
+                }
+            }
+        }
+    }
+
+    /// Says that nothing more will be written.
+    pub(super) fn shut(&self) -> io::Result<()> {
+        match SockRef::from(self.socket()).shutdown(std::net::Shutdown::Write) {
+            // The other end was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            shut => shut,
+        }
+    }
+
+    /// Tells it to end; gives whether that is news. Anybody may who holds the line, weakly, so that holding it keeps
+    /// no descriptor open: the sweep does so for who is slow, and whoever ends the transfers of a revoked key can.
+    pub(super) fn order(&self, order: Order) -> bool {
+        if order == Order::Cut {
+            // A connection that is merely closed goes on sending what its socket holds, for seconds or, to somebody
+            // who reads slowly, for minutes. One that is reset stops, and its memory is free. An error means that the
+            // connection is gone already.
+            let _ = SockRef::from(self.socket()).set_linger(Some(std::time::Duration::ZERO));
+        }
+        let before = self.order.fetch_max(order as u8, Ordering::Release);
+        self.task.wake();
+        before < order as u8
+    }
+
+    /// What it was told, by a task that is woken when it is told more.
+    pub(super) fn poll_order(&self, context: &Context<'_>) -> Order {
+        self.task.register(context.waker());
+        match self.order.load(Ordering::Acquire) {
+            0 => Order::Stay,
+            1 => Order::Leave,
+            _ => Order::Cut,
+        }
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
