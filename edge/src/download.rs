@@ -25,7 +25,7 @@ use crate::app::Edge;
 use crate::catalog::listing::Listed;
 use crate::catalog::selection::Wanted;
 use crate::deliver::body::Body;
-use crate::deliver::plain::text;
+use crate::deliver::plain::{head_of, text};
 use crate::deliver::receipt::Slip;
 use crate::deliver::{Plan, document, plan};
 use crate::error::{Caller, Failure, Fault, Refusal, options};
@@ -47,6 +47,7 @@ impl Edge {
         arrival: Arrival,
     ) -> Response<Body> {
         let caller = Caller::of(&head.headers, || self.make_request_id());
+        let is_head = head.method == Method::HEAD;
         let answer = if head.method == Method::OPTIONS {
             asked_about(&head, &self.table).map(options).map_err(Failure::from)
         } else {
@@ -62,7 +63,7 @@ impl Edge {
         let mut response = answer.unwrap_or_else(|failure| caller.tell(failure, arrival.at));
         tell_request_id(response.headers_mut(), &caller);
         cors::open(response.headers_mut());
-        response
+        if is_head { head_of(response) } else { response }
     }
 
     async fn serve(&self, ask: &Ask, body: &mut Option<Incoming>, caller: &Caller) -> Answer {
