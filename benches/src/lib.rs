@@ -1,6 +1,8 @@
 //! What the benchmarks stand on: an edge's rooms over a replica with many keys, filled through the public door, a bus.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has nothing to measure")]
 
+mod shop;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use common::bus::Outlet as _;
 use common::bus::local::LocalBus;
 use common::key::{self, Kind};
 use common::limit::RequestsPerMinute;
+use common::mac::{MacKeys, Purpose};
 use common::network::Allowlist;
 use common::policy::{CustomerPolicy, KeyPolicy, TenantPolicy};
 use common::scope::Scopes;
@@ -18,6 +21,7 @@ use common::wire::address::Address;
 use common::wire::seal;
 use common::wire::v1::{Entry, Head, Record, bucket};
 use ed25519_dalek::SigningKey;
+use edge::catalog::Catalog;
 use edge::gate::{Gate, Staleness};
 use edge::keyring::Keyring;
 use edge::replica::feed::{Follower, Observer};
@@ -31,6 +35,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Rooms {
     /// Admits.
     pub gate: Gate,
+    /// Shows `my-app` with 20 versions.
+    pub catalog: Catalog,
     /// Key texts, all of them valid.
     pub keys: Vec<String>,
     _directory: tempfile::TempDir,
@@ -64,8 +70,10 @@ pub fn rooms(count: usize, hot: u64) -> Rooms {
         keys
     });
     let keyring = Arc::new(Keyring::new(replica.clone(), hot));
+    let cursors = MacKeys::derive(&[Secret::new("an-edge-secret-of-ours".to_owned())], Purpose::Cursor);
+    let catalog = Catalog::new(replica.clone(), 100, cursors);
     let gate = Gate::new(keyring, replica, Staleness { most: Duration::MAX, denies: false });
-    Rooms { gate, keys, _directory: directory }
+    Rooms { gate, catalog, keys, _directory: directory }
 }
 
 /// The head of a request for the versions of an application, as a client sends it.
@@ -88,6 +96,11 @@ async fn publish(bus: &LocalBus, signing: &SigningKey, count: usize) -> Vec<Stri
     };
     put(Address::Tenant(tenant), Record::Tenant(TenantPolicy { id: tenant, is_active: true }));
     let customer = customer();
+    let shop = shop::rows(tenant, &customer.applications[0]);
+    let records = (count + shop.len()) as u64 + 2;
+    for (address, record) in shop {
+        put(address, record);
+    }
     put(Address::Customer(tenant, customer.id.clone()), Record::Customer(customer));
     let mut texts = Vec::with_capacity(count);
     for number in 0..count {
@@ -96,7 +109,6 @@ async fn publish(bus: &LocalBus, signing: &SigningKey, count: usize) -> Vec<Stri
         let policy = policy(number);
         put(Address::Key(policy.id.clone()), Record::Key(policy, key::Digests::of(key::digest_of(&secret))));
     }
-    let records = count as u64 + 2;
     let mut names = BTreeMap::new();
     for (number, entries) in buckets {
         let (name, packed) = bucket::pack(&entries).expect("a bucket");

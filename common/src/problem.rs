@@ -219,13 +219,6 @@ struct Meta<'a> {
     pagination: Option<Pagination>,
 }
 
-#[derive(Serialize)]
-struct Success<'a, T> {
-    success: bool,
-    data: &'a T,
-    meta: Meta<'a>,
-}
-
 /// The body of a success: `{"success":true,"data":…,"meta":…}`.
 ///
 /// # Errors
@@ -235,11 +228,34 @@ pub fn render_success<T: Serialize>(
     pagination: Option<Pagination>,
     request_id: &str,
 ) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(&Success {
-        success: true,
-        data,
-        meta: Meta { request_id, version: API_VERSION, pagination },
-    })
+    let mut body = render_opening(data)?;
+    body.append(&mut render_closing(pagination, request_id)?);
+    Ok(body)
+}
+
+/// The beginning of that body, which no request changes: up to the end of `data`.
+///
+/// # Errors
+/// As [`render_success`].
+pub fn render_opening<T: Serialize>(data: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut body = br#"{"success":true,"data":"#.to_vec();
+    serde_json::to_writer(&mut body, data)?;
+    Ok(body)
+}
+
+/// The rest of it, which names the request.
+///
+/// # Errors
+/// As [`render_success`].
+pub fn render_closing(
+    pagination: Option<Pagination>,
+    request_id: &str,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut body = Vec::with_capacity(256);
+    body.extend_from_slice(br#","meta":"#);
+    serde_json::to_writer(&mut body, &Meta { request_id, version: API_VERSION, pagination })?;
+    body.push(b'}');
+    Ok(body)
 }
 
 /// The longest request id that is echoed.
@@ -264,6 +280,15 @@ mod tests {
             |format| String::from_utf8(problem.render(format, "req-1", Timestamp::from_millis(0))).unwrap();
         insta::assert_snapshot!(told(Format::Envelope), @r#"{"error":{"code":"FORBIDDEN","message":"This address is not allowed for this key","reason":"ip_not_allowed","timestamp":"1970-01-01T00:00:00.000Z"},"meta":{"requestId":"req-1","version":"1.0.0"},"success":false}"#);
         insta::assert_snapshot!(told(Format::ProblemJson), @r#"{"code":"FORBIDDEN","detail":"This address is not allowed for this key","reason":"ip_not_allowed","requestId":"req-1","status":403,"timestamp":"1970-01-01T00:00:00.000Z","title":"Forbidden","type":"about:blank"}"#);
+    }
+
+    #[test]
+    fn a_success_is_its_opening_and_its_closing() {
+        let pagination = Pagination { page: 1, limit: 50, total: 2, has_next: false, has_previous: false };
+        let told = render_success(&json!({ "a": "\"" }), Some(pagination), "req-1").unwrap();
+        insta::assert_snapshot!(String::from_utf8(told).unwrap(), @r#"{"success":true,"data":{"a":"\""},"meta":{"requestId":"req-1","version":"1.0.0","pagination":{"page":1,"limit":50,"total":2,"hasNext":false,"hasPrevious":false}}}"#);
+        let told = render_success(&[1], None, "req-1").unwrap();
+        insta::assert_snapshot!(String::from_utf8(told).unwrap(), @r#"{"success":true,"data":[1],"meta":{"requestId":"req-1","version":"1.0.0"}}"#);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! `and_compute_with` alone, loaded inside it, refreshed by the feed after the commit.
 
 pub mod issue;
+mod kept;
 pub mod link;
 pub mod listing;
 pub mod platform;
@@ -12,10 +13,11 @@ mod shapes;
 #[cfg(test)]
 mod tests;
 pub mod updates;
+mod view;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use common::catalog::{Application, File, Version, compare_versions};
+use common::catalog::{File, Version};
 use common::id::{ApplicationId, FileId, TenantId, VersionName};
 use common::key::Kind;
 use common::mac::MacKeys;
@@ -24,20 +26,19 @@ use common::wire::v1::Record;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 
-use crate::deliver::Object;
+use crate::deliver::{Facts, Object};
 use crate::error::{Failure, Refusal};
 use crate::gate::Permit;
 use crate::replica::{Changed, ReplicaFault, SharedReplica};
-use selection::{FileWanted, VersionWanted};
+use crate::request::Ask;
+use kept::{Kept, Name};
+use listing::Listed;
+use selection::VersionWanted;
+use updates::Check;
+pub use view::{Reach, View};
 
-/// An application and all its versions, newest first.
-#[derive(Debug)]
-pub struct View {
-    /// The application.
-    pub application: Application,
-    /// Its versions, yanked ones and drafts among them.
-    pub versions: Vec<Version>,
-}
+/// Bytes of listings, and of answers to update checks, that are kept at most.
+const MOST_KEPT: u64 = 32 << 20;
 
 /// What an edge can show.
 pub struct Catalog {
@@ -45,6 +46,8 @@ pub struct Catalog {
     views: Cache<(TenantId, ApplicationId), Arc<View>>,
     /// As the keyring's: look-ups under way, to be waited for after the replica was replaced.
     loading: RwLock<()>,
+    lists: Kept<Listed>,
+    checks: Kept<Check>,
     /// What the cursors of its lists are sealed with.
     cursors: MacKeys,
 }
@@ -52,7 +55,13 @@ pub struct Catalog {
 impl Catalog {
     /// Over `replica`, with at most `most` applications held ready.
     pub fn new(replica: SharedReplica, most: u64, cursors: MacKeys) -> Self {
-        Self { replica, views: Cache::new(most), loading: RwLock::default(), cursors }
+        Self::keeping(MOST_KEPT, replica, most, cursors)
+    }
+
+    /// The same with at most so many bytes of listings kept, and as many of checks.
+    fn keeping(kept: u64, replica: SharedReplica, most: u64, cursors: MacKeys) -> Self {
+        let (views, loading) = (Cache::new(most), RwLock::default());
+        Self { replica, views, loading, lists: Kept::new(kept), checks: Kept::new(kept), cursors }
     }
 
     /// The application, as far as this key may know of it.
@@ -84,21 +93,32 @@ impl Catalog {
         wanted: &VersionWanted,
         channel: Option<&str>,
     ) -> Result<&'v Version, Failure> {
-        let version = match wanted {
-            VersionWanted::Latest => self.visible(permit, view, channel).next(),
-            VersionWanted::Named(name) => view
-                .versions
-                .iter()
-                .find(|version| version.name == *name && self.is_alive(permit, view, version)),
+        let place = self.place(permit, view, wanted, channel)?;
+        Ok(view.versions.get(place).ok_or(Refusal::VersionNotFound)?)
+    }
+
+    /// The same by its place in the view.
+    fn place(
+        &self,
+        permit: &Permit,
+        view: &View,
+        wanted: &VersionWanted,
+        channel: Option<&str>,
+    ) -> Result<usize, Failure> {
+        let place = match wanted {
+            VersionWanted::Latest => self.visible_places(permit, view, channel).next(),
+            VersionWanted::Named(name) => view.place_of(name),
         };
-        let version = version.ok_or(Refusal::VersionNotFound)?;
+        let version = place.and_then(|place| view.versions.get(place));
+        let version = version.filter(|version| self.is_alive(permit, view, version));
+        let (place, version) = place.zip(version).ok_or(Refusal::VersionNotFound)?;
         if let (false, Some(tier)) = (permit.reaches(version), &version.required_tier) {
             return Err(Refusal::TierTooLow(tier.clone()).into());
         }
         if !permit.sees(version, channel) {
             return Err(Refusal::VersionNotEnabled(version.name.clone()).into());
         }
-        Ok(version)
+        Ok(place)
     }
 
     /// The versions that a listing shows to this key, newest first.
@@ -108,9 +128,27 @@ impl Catalog {
         view: &'v View,
         channel: Option<&str>,
     ) -> impl Iterator<Item = &'v Version> {
+        self.visible_places(permit, view, channel).filter_map(|place| view.versions.get(place))
+    }
+
+    fn visible_places(
+        &self,
+        permit: &Permit,
+        view: &View,
+        channel: Option<&str>,
+    ) -> impl Iterator<Item = usize> {
         let shown =
-            |v: &&Version| self.is_alive(permit, view, v) && permit.reaches(v) && permit.sees(v, channel);
-        view.versions.iter().filter(shown).collect::<Vec<_>>().into_iter()
+            move |v: &Version| self.is_alive(permit, view, v) && permit.reaches(v) && permit.sees(v, channel);
+        view.versions.iter().enumerate().filter(move |(_, v)| shown(v)).map(|(place, _)| place)
+    }
+
+    /// What an answer of this route out of a view is kept under; none when it is not to be kept.
+    fn name_of(&self, route: &str, (permit, ask): (&Permit, &Ask), view: &View) -> Option<Name> {
+        Some(self.name(route, ask)?.through(view, view.reach(permit)?))
+    }
+
+    fn name(&self, route: &str, ask: &Ask) -> Option<Name> {
+        if self.replica.has_denials() { None } else { Name::of(route, ask) }
     }
 
     /// Brings what is held ready up to the replica's commit.
@@ -173,36 +211,22 @@ impl Catalog {
     fn read(&self, (tenant, id): &(TenantId, ApplicationId)) -> Result<Option<Arc<View>>, ReplicaFault> {
         let record = self.replica.record(&Address::Application(*tenant, id.clone()))?;
         let Some(Record::Application(application)) = record else { return Ok(None) };
-        let mut versions = self.replica.versions(*tenant, id)?;
-        versions.sort_by(|a, b| compare_versions(&b.name, &a.name));
+        let versions = self.replica.versions(*tenant, id)?;
         #[cfg(test)]
         crate::replica::tests::race::hesitate();
-        Ok(Some(Arc::new(View { application, versions })))
+        Ok(Some(Arc::new(View::new(application, versions))))
     }
 }
 
 /// What a download delivers: the bytes of a file under its name.
-pub fn object_of(version: &Version, file: &File) -> Object {
-    Object {
+fn object_of(version: &Version, file: &File) -> Object {
+    Object::new(Facts {
         digest: file.digest,
         size: file.size,
         file_name: file.name.clone(),
         content_type: file.content_type.clone(),
         modified: version.created_at,
-    }
-}
-
-/// The file that is wanted of a version.
-///
-/// # Errors
-/// When the version has none such.
-pub fn file_of<'v>(version: &'v Version, wanted: &FileWanted) -> Result<&'v File, Refusal> {
-    let file = match wanted {
-        FileWanted::Main => version.main_file(),
-        FileWanted::Id(id) => version.files.iter().find(|file| file.id == *id),
-        FileWanted::Named(name) => version.files.iter().find(|file| file.name == *name),
-    };
-    file.ok_or(Refusal::FileNotFound)
+    })
 }
 
 /// An application id from a path or query; text that cannot be one names nothing that exists.

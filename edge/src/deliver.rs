@@ -9,19 +9,18 @@ mod multipart;
 pub mod plain;
 mod range;
 pub mod receipt;
+pub mod told;
 
 use std::sync::Arc;
 
 use common::digest::Digest;
 use common::problem::{Code, Problem};
 use common::time::Timestamp;
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
-    LAST_MODIFIED,
-};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use self::conditional::Verdict;
+use self::headers::Prepared;
 use self::multipart::Part;
 use self::range::Selection;
 use self::receipt::Slip;
@@ -31,9 +30,9 @@ pub use self::body::{Body, Piece};
 pub(crate) use self::document::document;
 pub use self::range::ByteRange;
 
-/// A file of a version as something to send. The catalog makes it.
+/// What is known of a file of a version.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Object {
+pub struct Facts {
     pub digest: Digest,
     /// Bytes.
     pub size: u64,
@@ -42,6 +41,23 @@ pub struct Object {
     pub content_type: String,
     /// Told in whole seconds, rounded down.
     pub modified: Timestamp,
+}
+
+/// A file of a version as something to send. The catalog makes it, once for all who get it.
+#[derive(Clone, Debug)]
+pub struct Object {
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    pub file_name: String,
+    told: Prepared,
+}
+
+impl Object {
+    pub fn new(facts: Facts) -> Self {
+        let told = Prepared::of(&facts);
+        Self { digest: facts.digest, size: facts.size, file_name: facts.file_name, told }
+    }
 }
 
 /// What to answer to a request for an object.
@@ -71,14 +87,14 @@ pub struct Transfer {
 
 /// Decides by RFC 9110: preconditions in the order of section 13.2.2, then the range. Pure.
 pub fn plan(method: &Method, request: &HeaderMap, object: &Object) -> Plan {
-    let current = conditional::Validators::of(object);
-    match conditional::evaluate(method, request, &current) {
+    let current = &object.told;
+    match conditional::evaluate(method, request, current) {
         Verdict::Proceed => {}
         Verdict::NotModified => return not_modified(object),
         Verdict::Failed => return refuse_precondition(object),
     }
     // Range is defined for GET alone (RFC 9110 section 14.2): HEAD tells about the whole.
-    let ranged = *method == Method::GET && conditional::range_applies(request, &current);
+    let ranged = *method == Method::GET && conditional::range_applies(request, current);
     let selection = if ranged { range::select(request, object.size) } else { Selection::Whole };
     match selection {
         Selection::Unsatisfiable => refuse_range(object),
@@ -95,13 +111,13 @@ pub fn plan(method: &Method, request: &HeaderMap, object: &Object) -> Plan {
 }
 
 fn whole(object: &Object) -> HeaderMap {
-    let mut headers = headers::representation(object);
+    let mut headers = object.told.representation();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(object.size));
     headers
 }
 
 fn send_one(object: &Object, range: ByteRange) -> Plan {
-    let mut headers = headers::representation(object);
+    let mut headers = object.told.representation();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(range.len()));
     headers.insert(CONTENT_RANGE, headers::ascii(range.content_range(object.size)));
     let head = Head { status: StatusCode::PARTIAL_CONTENT, headers };
@@ -109,7 +125,7 @@ fn send_one(object: &Object, range: ByteRange) -> Plan {
 }
 
 fn send_several(object: &Object, ranges: &[ByteRange]) -> Plan {
-    let mut headers = headers::representation(object);
+    let mut headers = object.told.representation();
     let parts = multipart::frame(object, ranges);
     let length: u64 = parts.iter().map(Part::len).sum();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -119,8 +135,7 @@ fn send_several(object: &Object, ranges: &[ByteRange]) -> Plan {
 
 /// RFC 9110 section 15.4.5: what a cache needs to refresh what it has, no more.
 fn not_modified(object: &Object) -> Plan {
-    let headers = keep(headers::validators(object), &[ETAG, LAST_MODIFIED, CACHE_CONTROL]);
-    Plan::Head(Head { status: StatusCode::NOT_MODIFIED, headers })
+    Plan::Head(Head { status: StatusCode::NOT_MODIFIED, headers: object.told.validators() })
 }
 
 fn refuse_precondition(object: &Object) -> Plan {
@@ -129,7 +144,7 @@ fn refuse_precondition(object: &Object) -> Plan {
         "precondition_failed",
         "This file is not the one that the request's conditions name",
     );
-    Plan::Refuse(problem, keep(headers::validators(object), &[ETAG]))
+    Plan::Refuse(problem, HeaderMap::from_iter([(ETAG, object.told.etag.clone())]))
 }
 
 fn refuse_range(object: &Object) -> Plan {
@@ -140,11 +155,6 @@ fn refuse_range(object: &Object) -> Plan {
     headers.insert(CONTENT_RANGE, headers::ascii(format!("bytes */{size}")));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     Plan::Refuse(problem, headers)
-}
-
-fn keep(headers: HeaderMap, names: &[HeaderName]) -> HeaderMap {
-    let named = headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
-    named.filter(|(name, _)| names.contains(name)).collect()
 }
 
 impl Plan {

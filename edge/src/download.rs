@@ -7,6 +7,7 @@ mod service;
 mod update;
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use common::cors;
 use common::key::Kind;
@@ -23,7 +24,7 @@ use crate::app::Edge;
 use crate::catalog::listing::Listed;
 use crate::catalog::selection::Wanted;
 use crate::deliver::body::Body;
-use crate::deliver::plain::{json, text};
+use crate::deliver::plain::{head_of, text};
 use crate::deliver::receipt::Slip;
 use crate::deliver::{Plan, document, plan};
 use crate::error::{Caller, Failure, Fault, Refusal, options};
@@ -46,6 +47,7 @@ impl Edge {
         arrival: Arrival,
     ) -> Response<Body> {
         let caller = Caller::of(&head.headers, || self.make_request_id());
+        let is_head = head.method == Method::HEAD;
         let answer = if head.method == Method::OPTIONS {
             asked_about(&head, &self.table).map(options).map_err(Failure::from)
         } else {
@@ -61,7 +63,7 @@ impl Edge {
         let mut response = answer.unwrap_or_else(|failure| caller.tell(failure, arrival.at));
         tell_request_id(response.headers_mut(), &caller);
         cors::open(response.headers_mut());
-        response
+        if is_head { head_of(response) } else { response }
     }
 
     async fn serve(&self, ask: &Ask, body: &mut Option<Incoming>, caller: &Caller) -> Answer {
@@ -107,16 +109,15 @@ impl Edge {
         body: &mut Option<Incoming>,
         caller: &Caller,
     ) -> Answer {
-        let id = caller.request_id.as_str();
         match keyed {
             Keyed::Forward => self.forwarder.forward(ask, body, caller).await,
             Keyed::ListApplications | Keyed::ReadApplication if permit.key().kind == Kind::Admin => {
                 self.forwarder.forward(ask, body, caller).await
             }
-            Keyed::ListApplications => Ok(self.list(ask, self.catalog.list_applications(permit, ask, id)?)),
-            Keyed::ReadApplication => Ok(json(self.catalog.read_application(permit, ask, id)?)),
-            Keyed::ListVersions => Ok(self.list(ask, self.catalog.list_versions(permit, ask, id)?)),
-            Keyed::ListFiles => Ok(self.list(ask, self.catalog.list_files(permit, ask, id)?)),
+            Keyed::ListApplications => self.list(ask, caller, self.catalog.list_applications(permit, ask)),
+            Keyed::ReadApplication => self.list(ask, caller, self.catalog.read_application(permit, ask)),
+            Keyed::ListVersions => self.list(ask, caller, self.catalog.list_versions(permit, ask)),
+            Keyed::ListFiles => self.list(ask, caller, self.catalog.list_files(permit, ask)),
             Keyed::Download => {
                 let selected = self.catalog.select(permit, &Wanted::parse(ask)?, ask.channel())?;
                 self.deliver(ask, caller, &Delivery { permit, selected: &selected, carrier: Carrier::Key })
@@ -143,14 +144,15 @@ impl Edge {
     }
 
     /// A page of a list, and in a header where the next one is.
-    fn list(&self, ask: &Ask, listed: Listed) -> Response<Body> {
-        let mut response = json(listed.json);
-        let (path, query) = (ask.target.path(), ask.target.query().unwrap_or_default());
-        let base = self.forwarder.base_of(ask);
-        let link = listed.next.and_then(|cursor| next_link(&base, path, query, &cursor));
-        if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
-            response.headers_mut().insert(LINK, link);
+    fn list(&self, ask: &Ask, caller: &Caller, listed: Result<Arc<Listed>, Failure>) -> Answer {
+        let listed = listed?;
+        let mut response = listed.told.answer(&ask.headers, &caller.request_id)?;
+        if let Some(cursor) = &listed.next {
+            let (path, query) = (ask.target.path(), ask.target.query().unwrap_or_default());
+            let link = next_link(&self.forwarder.base_of(ask), path, query, cursor);
+            let link = link.and_then(|link| HeaderValue::from_str(&link).ok());
+            response.headers_mut().extend(link.map(|link| (LINK, link)));
         }
-        response
+        Ok(response)
     }
 }

@@ -73,6 +73,70 @@ async fn every_list_leads_to_its_end_by_cursor_and_by_link() {
 }
 
 #[tokio::test]
+async fn who_has_a_list_is_told_that_it_is_the_same_until_it_is_not() {
+    let system = System::in_process().await;
+    let admin = system.admin(0);
+    let stock = admin.stock("tagged").await;
+    let customer = system.client(0, &stock.key.text);
+    for path in [
+        "/v1/applications",
+        "/v1/applications?limit=1",
+        "/v1/applications/tagged",
+        "/v1/applications/tagged/versions",
+        "/v1/applications/tagged/versions/latest/files",
+    ] {
+        let first = customer.get(path).await.expect(200);
+        let tag = first.header("etag").to_owned();
+        assert!(tag.starts_with("W/\"") && first.header("cache-control") == "private, no-cache", "{first:?}");
+        let again = customer.get(path).await.expect(200);
+        assert_eq!((again.header("etag"), again.data("")), (tag.as_str(), first.data("")));
+        let request_id = |answer: &Answer| answer.json()["meta"]["requestId"].as_str().unwrap().to_owned();
+        assert_eq!(request_id(&again), again.header("x-request-id"), "each names its own request");
+        assert_ne!(request_id(&again), request_id(&first));
+        for known in [tag.clone(), tag[2..].to_owned(), "*".to_owned(), format!("\"a\", {tag}")] {
+            let spared = customer.get_with(path, "if-none-match", &known).await.expect(304);
+            assert!(spared.body.is_empty());
+            assert_eq!(
+                (spared.header("etag"), spared.header("cache-control")),
+                (tag.as_str(), "private, no-cache")
+            );
+        }
+        customer.get_with(path, "if-none-match", "\"other\"").await.expect(200);
+        // What the vendor changes is in the next answer, and another tag on it.
+        admin.change_version("tagged", "1.2.0", json!({ "releaseNotes": path })).await.expect(200);
+        let fields = [("applicationId", "tagged"), ("version", "1.2.0")];
+        admin.upload(&fields, &format!("{}.bin", path.len()), b"more").await.expect(201);
+        let name = json!({ "name": format!("Name {}", path.len()) });
+        admin.patch("/v1/management/applications/tagged", &name).await.expect(200);
+        let changed = customer.get_with(path, "if-none-match", &tag).await.expect(200);
+        assert_ne!(changed.header("etag"), tag, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_away_is_in_no_list_that_was_told_before() {
+    let system = System::in_process().await;
+    let admin = system.admin(0);
+    let stock = admin.stock("taken").await;
+    admin.create_customer("rival", "Premium").await.expect(201);
+    let other = admin.create_key("rival", json!({})).await;
+    let versions = "/v1/applications/taken/versions";
+    let customer = system.client(0, &stock.key.text);
+    let tag = customer.get(versions).await.expect(200).header("etag").to_owned();
+    let rival = system.client(0, &other.text);
+    assert_eq!(
+        rival.get_with(versions, "if-none-match", &tag).await.expect(404).failure().1,
+        "application_not_found"
+    );
+    let premium = json!({ "requiredTier": "Premium" });
+    admin.change_version("taken", "1.2.0", premium).await.expect(200);
+    let without = customer.get_with(versions, "if-none-match", &tag).await.expect(200);
+    assert_eq!(without.data("/versions"), json!([]));
+    admin.patch("/v1/management/applications/taken", &json!({ "isActive": false })).await.expect(200);
+    customer.get_with(versions, "if-none-match", without.header("etag")).await.expect(404);
+}
+
+#[tokio::test]
 async fn a_cursor_is_good_on_every_edge_for_its_own_list_and_key_alone() {
     let system = System::in_process().await;
     let admin = system.admin(0);

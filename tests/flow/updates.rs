@@ -1,7 +1,9 @@
 //! Update checks: what an application asks of every edge, and what its updater does with the answer.
 
 use std::process::Command;
+use std::time::Duration;
 
+use common::runtime::clock::Clock as _;
 use common::time::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -47,7 +49,7 @@ fn assert_nothing(answer: &Answer) {
 async fn offered(client: &Client, query: &str) -> Value {
     let answer = client.get(&format!("/v1/updates/my-app?{query}")).await.expect(200);
     assert_eq!(answer.header("content-type"), "application/json");
-    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("cache-control"), "private, no-cache");
     answer.json()
 }
 
@@ -75,6 +77,43 @@ async fn what_is_newer_is_told_raw_with_a_url_that_needs_no_header() {
         let head = send(client.request(Method::HEAD, "/v1/updates/my-app")).await.expect(200);
         assert!(head.body.is_empty());
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_the_same_for_a_while_and_its_link_never_too_short() {
+    let (system, stock) = shop(&[("2.0.0", "my-app-linux.tar.gz")]).await;
+    let admin = system.admin(0);
+    let client = system.client(0, &stock.key.text);
+    let path = "/v1/updates/my-app?current=1.0.0&os=linux";
+    // To where five minutes begin.
+    let into = system.clock.now().millis().rem_euclid(300_000).unsigned_abs();
+    system.clock.advance(Duration::from_millis(300_000 - into));
+    let first = client.get(path).await.expect(200);
+    let tag = first.header("etag").to_owned();
+    assert!(tag.starts_with("W/\""), "{tag}");
+    system.clock.advance(Duration::from_secs(4 * 60));
+    let again = client.get(path).await.expect(200);
+    assert_eq!((again.header("etag"), &again.body), (tag.as_str(), &first.body));
+    let known = client.get_with(path, "if-none-match", &tag).await.expect(304);
+    assert!(known.body.is_empty());
+    assert_eq!((known.header("etag"), known.header("cache-control")), (tag.as_str(), "private, no-cache"));
+    assert!(!known.header("x-ratelimit-remaining").is_empty() && !known.header("x-request-id").is_empty());
+    let head = client.request(Method::HEAD, path).header("if-none-match", format!("\"x\", {}", &tag[2..]));
+    send(head).await.expect(304);
+    // Another key's link is another answer.
+    let other = admin.create_key(&stock.customer, json!({})).await;
+    system.client(0, &other.text).get_with(path, "if-none-match", &tag).await.expect(200);
+    // Who goes on with the old link has half an hour.
+    system.clock.advance(Duration::from_secs(29 * 60 + 50));
+    let url = first.json()["url"].as_str().unwrap().to_owned();
+    system.stranger(0).get(&url).await.expect(200);
+    let later = client.get_with(path, "if-none-match", &tag).await.expect(200);
+    assert_ne!(later.json()["url"], url.as_str());
+    // And what is newer is told at once.
+    publish(&admin, "my-app", "3.0.0", "my-app-linux.tar.gz").await;
+    let newer = client.get_with(path, "if-none-match", later.header("etag")).await.expect(200);
+    assert_eq!(newer.json()["version"], "3.0.0");
+    assert_nothing(&client.get_with("/v1/updates/my-app?current=3.0.0", "if-none-match", "*").await);
 }
 
 #[tokio::test]

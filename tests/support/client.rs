@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{ClientBuilder, Method, RequestBuilder, Version};
 use serde_json::Value;
 
 use crate::contract;
@@ -23,15 +23,23 @@ pub struct Client {
 impl Client {
     #[must_use]
     pub fn new(base: &str, credential: Option<&str>) -> Self {
-        let http = reqwest::Client::builder().no_proxy().timeout(LONGEST).build().unwrap();
+        let http = builder(base).build().unwrap();
         Self { http, base: base.to_owned(), credential: credential.map(str::to_owned) }
+    }
+
+    /// The same caller who speaks this version of HTTP alone.
+    #[must_use]
+    pub fn over(&self, version: Version) -> Self {
+        let http = builder(&self.base);
+        let http = if version == Version::HTTP_2 { http.http2_prior_knowledge() } else { http.http1_only() };
+        Self { http: http.build().unwrap(), ..self.clone() }
     }
 
     /// The same caller at another address of this machine.
     #[must_use]
     pub fn at(&self, address: &str) -> Self {
         let address: IpAddr = address.parse().unwrap();
-        let http = reqwest::Client::builder().no_proxy().timeout(LONGEST).local_address(address);
+        let http = builder(&self.base).local_address(address);
         Self { http: http.build().unwrap(), ..self.clone() }
     }
 
@@ -54,7 +62,7 @@ impl Client {
 
     /// A request to a path, or to a whole URL, which gets no credential.
     pub fn request(&self, method: Method, target: &str) -> RequestBuilder {
-        if target.starts_with("http://") {
+        if target.starts_with("http://") || target.starts_with("https://") {
             return self.http.request(method, target);
         }
         let request = self.http.request(method, format!("{}{target}", self.base));
@@ -93,6 +101,12 @@ impl Client {
     pub async fn try_get(&self, target: &str) -> Result<Answer, String> {
         try_send(self.request(Method::GET, target)).await
     }
+}
+
+/// Servers behind TLS have a certificate of their own making.
+fn builder(base: &str) -> ClientBuilder {
+    let http = reqwest::Client::builder().no_proxy().timeout(LONGEST);
+    http.tls_danger_accept_invalid_certs(base.starts_with("https:"))
 }
 
 /// Sends a request and reads the whole answer, which must be one that the OpenAPI document foresees.

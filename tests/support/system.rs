@@ -138,8 +138,9 @@ impl System {
             let name = format!("edge-{number}");
             let mut config = EdgeConfig { tenancy, ..edge_config(&name, &desk, directory.path()) };
             adjust(number, &mut config);
+            let scheme = if config.tls.is_some() { "https" } else { "http" };
             let edge = edge::app::start(config, carrier.clone(), clock.clone(), stop.clone()).await.unwrap();
-            addresses.push(format!("http://{}", edge.address));
+            addresses.push(format!("{scheme}://{}", edge.address));
         }
         let admin_key = desk.first_admin_key.as_ref().map_or("", |key| key.expose()).to_owned();
         let doors = Doors { desk: format!("http://{}", desk.address), edges: addresses, admin_key };

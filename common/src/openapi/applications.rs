@@ -185,10 +185,11 @@ pub(super) fn list_applications() -> Operation {
         .query("sortOrder", one_of(&["asc", "desc"]), "Ascending when absent.")
         .pages()
         .listed(answer(fields, vec![]))
+        .spared()
 }
 
 pub(super) fn read_application() -> Operation {
-    Operation::new(TAG, "Read an application").done(reference("App"))
+    Operation::new(TAG, "Read an application").done(reference("App")).spared()
 }
 
 pub(super) fn create_application() -> Operation {
@@ -231,6 +232,7 @@ pub(super) fn list_versions() -> Operation {
         .pages()
         .channel()
         .listed(answer(fields, vec![]))
+        .spared()
 }
 
 pub(super) fn change_version() -> Operation {
@@ -253,7 +255,11 @@ pub(super) fn list_files() -> Operation {
         ("files", list(reference("File"))),
         ("pagination", reference("More")),
     ];
-    Operation::new(VERSIONS, "List the files of a version").pages().channel().listed(answer(fields, vec![]))
+    Operation::new(VERSIONS, "List the files of a version")
+        .pages()
+        .channel()
+        .listed(answer(fields, vec![]))
+        .spared()
 }
 
 /// Numbers of an application: a customer's own, or all for admins.

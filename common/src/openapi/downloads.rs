@@ -150,4 +150,5 @@ pub(super) fn check_update() -> Operation {
         .query("channel", text(50), "As X-Channel elsewhere.")
         .bare(200, "There is something newer.", reference("Update"))
         .empty(204, "There is nothing newer that fits.")
+        .spared()
 }

@@ -122,6 +122,15 @@ impl Operation {
         self.answers_with(status, json!({ "description": description, "content": content }))
     }
 
+    /// An answer with a tag, of which who has it is spared the body. Admins' answers of the desk have none.
+    pub(super) fn spared(self) -> Self {
+        let unchanged =
+            json!({ "description": "The client has this answer.", "headers": headers(&["ETag"]) });
+        let any = json!({ "type": "string" });
+        self.header("If-None-Match", any, "304 when the answer has one of these ETags.")
+            .answers_with(304, unchanged)
+    }
+
     pub(super) fn answers_with(mut self, status: u16, answer: Value) -> Self {
         self.answers.push((status, answer));
         self

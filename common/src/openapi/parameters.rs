@@ -46,7 +46,7 @@ pub(super) fn headers() -> Value {
         "Retry-After": always(whole(1), "Seconds to wait."),
         "WWW-Authenticate": always(any(), "Bearer, and Basic with the key as password."),
         "Idempotency-Replayed": header(any(), "`true` when this is the answer to an earlier request."),
-        "ETag": always(any(), "Names these very bytes."),
+        "ETag": always(any(), "Names these very bytes; a weak one, what is said."),
         "Last-Modified": header(any(), "When they were uploaded."),
         "Accept-Ranges": always(json!({ "const": "bytes" }), "Ranges are answered."),
         "Content-Range": header(any(), "Which part it is; of several, each part says so itself."),

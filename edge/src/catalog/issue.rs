@@ -12,9 +12,9 @@ use serde::Serialize;
 
 use super::Catalog;
 use super::link::{LIFETIME, Link};
-use super::listing::Listing;
-use super::selection::{Named, Selected, Wanted};
+use super::selection::{Named, Wanted};
 use super::shapes::LinkShape;
+use super::updates::Told;
 use crate::error::{Failure, Refusal};
 use crate::gate::Permit;
 use crate::request::Ask;
@@ -56,6 +56,15 @@ impl Issuer<'_> {
         let name = utf8_percent_encode(file_name, SEGMENT);
         let url = format!("{}/v1/d/{sealed}/{name}", self.base);
         Ok(Lent { url, sealed, expires_at: link.expires_at() })
+    }
+
+    /// What an update check offers this key, until then.
+    ///
+    /// # Errors
+    /// As [`Issuer::lend`].
+    pub fn lend_offered(&self, permit: &Permit, offer: &Told, ends: Timestamp) -> Result<Lent, Refusal> {
+        let link = Link::new(permit.holder(), offer.names.clone(), offer.channel.as_deref(), ends);
+        self.lend(&link, &offer.file_name)
     }
 }
 
@@ -110,9 +119,11 @@ impl Catalog {
         ask: &Ask,
         issuer: &Issuer<'_>,
         request_id: &str,
-    ) -> Result<Listing, Failure> {
+    ) -> Result<Vec<u8>, Failure> {
         let selected = self.select(permit, &Wanted::parse(ask)?, ask.channel())?;
-        let lent = lend(permit, ask, (&selected, ask.channel()), issuer)?;
+        let expires_at = ask.arrival.at.plus(LIFETIME);
+        let link = Link::new(permit.holder(), selected.names(), ask.channel(), expires_at);
+        let lent = issuer.lend(&link, &selected.object.file_name)?;
         let data = LinkShape {
             // Names this issue of the link without being the link.
             download_id: format!("dl_{}", &Digest::of(lent.sealed.as_bytes()).to_string()[..32]),
@@ -145,21 +156,6 @@ impl Catalog {
         let share_url = format!("{}/v1/downloads/d/{token}", issuer.base);
         Ok(ShareShape { share_url, token, expires_at, expires_in_minutes: order.minutes })
     }
-}
-
-/// A download URL for what was selected through a channel.
-///
-/// # Errors
-/// As [`Issuer::lend`].
-pub fn lend(
-    permit: &Permit,
-    ask: &Ask,
-    (selected, channel): (&Selected, Option<&str>),
-    issuer: &Issuer<'_>,
-) -> Result<Lent, Refusal> {
-    let expires_at = ask.arrival.at.plus(LIFETIME);
-    let link = Link::new(permit.holder(), selected.names(), channel, expires_at);
-    issuer.lend(&link, &selected.object.file_name)
 }
 
 /// The download URL that a share link leads to. It lives no longer, and is as free to be used from anywhere.

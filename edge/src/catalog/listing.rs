@@ -1,5 +1,7 @@
 //! Listings: which applications, versions and files a key sees, filtered, sorted and cut into pages.
 
+use std::sync::Arc;
+
 use common::catalog::question::{Question, folded};
 use common::catalog::{File, Version, compare_versions};
 use common::cursor::{List, Place};
@@ -7,31 +9,40 @@ use common::fields::Fields;
 use common::id::VersionName;
 use common::key::Kind;
 use common::page::{Page, Sent, Turn};
-use common::problem::render_success;
 use serde::Serialize;
 
+use super::kept::{Name, Weighed};
 use super::shapes::{
     ApplicationShape, ApplicationsShape, FileShape, FilesShape, VersionShape, VersionsShape,
 };
+use super::view::View;
 use super::{Catalog, application_id, version_wanted};
+use crate::deliver::told::Told;
 use crate::error::{Failure, Refusal};
 use crate::gate::Permit;
 use crate::request::Ask;
 
-/// The JSON of an answer.
-pub type Listing = Vec<u8>;
-
-/// A page of a list.
+/// An answer of the catalog: an application, or a page of a list.
 pub struct Listed {
-    /// The answer.
-    pub json: Listing,
+    /// What is told.
+    pub told: Told,
     /// The cursor of the next page, if there is one.
     pub next: Option<String>,
+    /// Whether it was asked for by a cursor. One is read, and written, for a single key.
+    is_behind: bool,
 }
 
-fn listed(data: &impl Serialize, turn: Turn, request_id: &str) -> Result<Listed, Failure> {
-    let json = render_success(data, Some(turn.pagination), request_id)?;
-    Ok(Listed { json, next: turn.more.next_cursor })
+impl Listed {
+    fn of(data: &impl Serialize, turn: Turn, page: &Page) -> Result<Self, Failure> {
+        let told = Told::render(data, Some(turn.pagination))?;
+        Ok(Self { told, next: turn.more.next_cursor, is_behind: page.after().is_some() })
+    }
+}
+
+impl Weighed for Listed {
+    fn weight(&self) -> usize {
+        self.told.len()
+    }
 }
 
 impl Catalog {
@@ -39,31 +50,45 @@ impl Catalog {
     ///
     /// # Errors
     /// 400 for a query that it cannot obey.
-    pub fn list_applications(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listed, Failure> {
+    pub fn list_applications(&self, permit: &Permit, ask: &Ask) -> Result<Arc<Listed>, Failure> {
+        let known = permit.customer().map_or(&[][..], |customer| &customer.applications);
+        let mut views = Vec::with_capacity(known.len());
+        for id in known {
+            match self.view(permit, id) {
+                Ok(view) => views.push(view),
+                Err(Failure::Refused(_)) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        let is_admin = permit.key().kind == Kind::Admin;
+        let name = self.name("applications", ask).map(|name| name.and(&[is_admin.into()]));
+        let name = views.iter().try_fold(name, |name, view| {
+            let through = |name: Name| Some(name.through(view, view.reach(permit)?));
+            Some(name.and_then(through))
+        });
+        self.kept_or_made(name.flatten(), || self.make_applications(permit, ask, views))
+    }
+
+    fn make_applications(
+        &self,
+        permit: &Permit,
+        ask: &Ask,
+        mut views: Vec<Arc<View>>,
+    ) -> Result<Listed, Failure> {
         let mut fields = ask.query()?.fields();
         let (question, sent) = (Question::read(&mut fields), Sent::read(&mut fields));
         sound(fields)?;
         let list = question.narrow(list_of("applications", permit));
         let page = sent.page(list, &self.cursors).ok_or(Refusal::InvalidCursor)?;
-        let known = permit.customer().map_or(&[][..], |customer| &customer.applications);
-        let mut views = Vec::new();
-        for id in known {
-            match self.view(permit, id) {
-                Ok(view) if question.admits(&view.application) => views.push(view),
-                Ok(_) | Err(Failure::Refused(_)) => {}
-                Err(fault) => return Err(fault),
-            }
-        }
+        views.retain(|view| question.admits(&view.application));
         question.sort(&mut views, |view| &view.application);
         let (cut, turn) = page.cut(
             &views,
             |view, after| question.is_past(&view.application, after),
             |view| question.place(&view.application),
         );
-        let shape = |view: &'_ std::sync::Arc<super::View>| {
-            self.visible(permit, view, None).next().map(|version| version.name.clone())
-        };
-        let latest: Vec<_> = cut.iter().map(shape).collect();
+        let newest = |view: &Arc<View>| self.newest(permit, view).cloned();
+        let latest: Vec<_> = cut.iter().map(newest).collect();
         let data = ApplicationsShape {
             applications: (cut.iter().zip(&latest))
                 .map(|(view, latest)| ApplicationShape::new(&view.application, latest.as_ref()))
@@ -72,32 +97,40 @@ impl Catalog {
             is_financial_admin: false,
             pagination: &turn.more,
         };
-        listed(&data, turn.clone(), request_id)
+        Listed::of(&data, turn.clone(), &page)
     }
 
     /// `GET /v1/applications/{id}` for a customer's key.
     ///
     /// # Errors
     /// 404 for what this key may not know of.
-    pub fn read_application(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listing, Failure> {
+    pub fn read_application(&self, permit: &Permit, ask: &Ask) -> Result<Arc<Listed>, Failure> {
         let view = self.view(permit, &application_id(ask.params.get(0))?)?;
-        let latest = self.visible(permit, &view, None).next().map(|version| &version.name);
-        Ok(render_success(&ApplicationShape::new(&view.application, latest), None, request_id)?)
+        let name = self.name_of("application", (permit, ask), &view);
+        self.kept_or_made(name, || {
+            let shape = ApplicationShape::new(&view.application, self.newest(permit, &view));
+            Ok(Listed { told: Told::render(&shape, None)?, next: None, is_behind: false })
+        })
     }
 
     /// `GET /v1/applications/{id}/versions`: whole, unless a page is asked for.
     ///
     /// # Errors
     /// 404 for what this key may not know of, 400 for a query that it cannot obey.
-    pub fn list_versions(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listed, Failure> {
+    pub fn list_versions(&self, permit: &Permit, ask: &Ask) -> Result<Arc<Listed>, Failure> {
         let view = self.view(permit, &application_id(ask.params.get(0))?)?;
+        let name = self.name_of("versions", (permit, ask), &view);
+        self.kept_or_made(name, || self.make_versions(permit, ask, &view))
+    }
+
+    fn make_versions(&self, permit: &Permit, ask: &Ask, view: &View) -> Result<Listed, Failure> {
         let mut fields = ask.query()?.fields();
         let id = &view.application.id;
         let searched = fields.text("changelog").flatten().map(|text| folded(&text));
         let list = list_of("versions", permit).and(id.as_str()).and(&channel_of(ask));
         let list = list.and(searched.as_deref().unwrap_or_default());
         let page = self.page_or_whole(fields, list)?;
-        let mut versions: Vec<_> = self.visible(permit, &view, ask.channel()).collect();
+        let mut versions: Vec<_> = self.visible(permit, view, ask.channel()).collect();
         if let Some(text) = searched {
             let notes = |notes: &String| folded(notes).contains(&text);
             versions.retain(|version| version.release_notes.as_ref().is_some_and(notes));
@@ -109,16 +142,22 @@ impl Catalog {
             versions: cut.iter().map(|version| VersionShape::new(id, version)).collect(),
             pagination: &turn.more,
         };
-        listed(&data, turn.clone(), request_id)
+        Listed::of(&data, turn.clone(), &page)
     }
 
     /// `GET /v1/applications/{id}/versions/{v}/files`.
     ///
     /// # Errors
     /// As [`Catalog::version`].
-    pub fn list_files(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listed, Failure> {
+    pub fn list_files(&self, permit: &Permit, ask: &Ask) -> Result<Arc<Listed>, Failure> {
         let view = self.view(permit, &application_id(ask.params.get(0))?)?;
-        let version = self.version(permit, &view, &version_wanted(ask.params.get(1))?, ask.channel())?;
+        let name = self.name_of("files", (permit, ask), &view);
+        let name = name.map(|name| name.and(ask.params.get(1).as_bytes()));
+        self.kept_or_made(name, || self.make_files(permit, ask, &view))
+    }
+
+    fn make_files(&self, permit: &Permit, ask: &Ask, view: &View) -> Result<Listed, Failure> {
+        let version = self.version(permit, view, &version_wanted(ask.params.get(1))?, ask.channel())?;
         let list = list_of("files", permit).and(view.application.id.as_str()).and(version.id.as_str());
         let page = self.page_or_whole(ask.query()?.fields(), list)?;
         let (cut, turn) = page.cut(&version.files, |file, after| place_of_file(file) > *after, place_of_file);
@@ -128,7 +167,27 @@ impl Catalog {
             files: cut.iter().map(FileShape::new).collect(),
             pagination: &turn.more,
         };
-        listed(&data, turn.clone(), request_id)
+        Listed::of(&data, turn.clone(), &page)
+    }
+
+    fn newest<'v>(&self, permit: &Permit, view: &'v View) -> Option<&'v VersionName> {
+        self.visible(permit, view, None).next().map(|version| &version.name)
+    }
+
+    /// What is kept under that name, or made now, and kept when it is for others too.
+    fn kept_or_made(
+        &self,
+        name: Option<Name>,
+        make: impl FnOnce() -> Result<Listed, Failure>,
+    ) -> Result<Arc<Listed>, Failure> {
+        if let Some(listed) = self.lists.find(name.as_ref()) {
+            return Ok(listed);
+        }
+        let made = Arc::new(make()?);
+        if made.next.is_none() && !made.is_behind {
+            self.lists.keep(name, &made);
+        }
+        Ok(made)
     }
 
     fn page_or_whole(&self, mut fields: Fields, list: List) -> Result<Page, Refusal> {

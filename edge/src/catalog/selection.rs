@@ -8,7 +8,7 @@ use common::id::{ApplicationId, FileId, VersionName};
 use common::routes::RouteId;
 
 use super::link::Link;
-use super::{Catalog, View, application_id, file_id, file_of, object_of, version_wanted};
+use super::{Catalog, View, application_id, file_id, version_wanted};
 use crate::deliver::Object;
 use crate::error::{Failure, Refusal};
 use crate::gate::Permit;
@@ -55,7 +55,7 @@ pub struct Selected {
     /// The file's id.
     pub file: FileId,
     /// The bytes and how they are told.
-    pub object: Object,
+    pub object: Arc<Object>,
 }
 
 /// The names in a query or a body, as texts.
@@ -108,6 +108,15 @@ fn asked_name(text: &str) -> String {
 }
 
 impl Selected {
+    /// A file of the version at `place`.
+    pub(super) fn of(view: &Arc<View>, place: usize, wanted: &FileWanted) -> Result<Self, Refusal> {
+        let (at, object) = view.object(place, wanted)?;
+        let version = view.versions.get(place).ok_or(Refusal::VersionNotFound)?;
+        let file = version.files.get(at).ok_or(Refusal::FileNotFound)?;
+        let (version, file) = (version.name.clone(), file.id.clone());
+        Ok(Self { version, file, object: Arc::clone(object), view: Arc::clone(view) })
+    }
+
     /// What a link to it names.
     pub fn names(&self) -> (ApplicationId, VersionName, FileId) {
         (self.view.application.id.clone(), self.version.clone(), self.file.clone())
@@ -156,9 +165,7 @@ impl Catalog {
         channel: Option<&str>,
     ) -> Result<Selected, Failure> {
         let view = self.view(permit, &wanted.application)?;
-        let version = self.version(permit, &view, &wanted.version, channel)?;
-        let file = file_of(version, &wanted.file)?;
-        let (name, id, object) = (version.name.clone(), file.id.clone(), object_of(version, file));
-        Ok(Selected { version: name, file: id, object, view })
+        let place = self.place(permit, &view, &wanted.version, channel)?;
+        Ok(Selected::of(&view, place, &wanted.file)?)
     }
 }

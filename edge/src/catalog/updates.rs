@@ -6,17 +6,24 @@ use std::sync::Arc;
 use common::catalog::{File, FileType, Version, compare_precedence};
 use common::digest::Digest;
 use common::fields::Fields;
-use common::id::{ApplicationId, VersionName};
+use common::id::{ApplicationId, FileId, VersionName};
 use common::time::Timestamp;
+use http::HeaderValue;
 use serde::Serialize;
 
+use super::kept::{Name, Weighed};
+use super::link::LIFETIME;
 use super::platform::{Arch, Os, Platform, fitness};
-use super::selection::{Selected, asked_version};
-use super::{Catalog, application_id, object_of};
+use super::selection::{FileWanted, Selected, asked_version};
+use super::view::View;
+use super::{Catalog, application_id};
+use crate::deliver::told::etag_of;
 use crate::error::{Failure, Refusal};
 use crate::gate::Permit;
 use crate::request::Ask;
 
+/// How long the link of an answer stays the same, in milliseconds.
+const SAME_FOR: i64 = 5 * 60 * 1000;
 /// Longer signature files are none.
 const LONGEST_SIGNATURE: u64 = 4 * 1024;
 /// The signature files that updaters know, best first.
@@ -36,7 +43,7 @@ pub struct Question {
     pub channel: Option<String>,
 }
 
-/// The answer when there is something newer.
+/// What a check found.
 #[derive(Debug)]
 pub struct Offer {
     /// What is offered.
@@ -47,11 +54,40 @@ pub struct Offer {
     pub signature: Option<(Digest, u64)>,
 }
 
-/// The answer as updaters read it, in no envelope.
+/// A check that was answered: the same to everybody who sees the same, but for the link.
+#[derive(Debug)]
+pub struct Check(Option<Told>);
+
+/// An offer as it is told, without its URL.
+#[derive(Debug)]
+pub struct Told {
+    /// What the link names.
+    pub names: (ApplicationId, VersionName, FileId),
+    /// What its URL ends with.
+    pub file_name: String,
+    /// What it goes through.
+    pub channel: Option<String>,
+    opening: Vec<u8>,
+    closing: Vec<u8>,
+    /// Of all that is told of it, and of all that its link names.
+    covered: Digest,
+}
+
+/// A check that is to be answered: the view that it is answered from, and where its answer is kept.
+pub struct Asked {
+    view: Arc<View>,
+    name: Option<Name>,
+}
+
+/// What stands before the URL in an answer, which is in no envelope: updaters read it as it is.
 #[derive(Serialize)]
-pub struct UpdateShape<'a> {
+struct Opening<'a> {
     version: &'a VersionName,
-    url: &'a str,
+}
+
+/// What stands behind it.
+#[derive(Serialize)]
+struct Closing<'a> {
     notes: &'a str,
     pub_date: Timestamp,
     sha256: Digest,
@@ -105,26 +141,60 @@ fn read<T>(
 }
 
 impl Catalog {
-    /// The newest version that is news and has a file for that platform.
+    /// What was answered to this very check before.
     ///
     /// # Errors
     /// 404 for an application that this key may not know of.
-    pub fn find_update(&self, permit: &Permit, question: &Question) -> Result<Option<Offer>, Failure> {
-        let view = self.view(permit, &question.application)?;
-        let newest_first = self.visible(permit, &view, question.channel.as_deref());
-        let mut news = newest_first.take_while(|version| question.is_news(version));
-        let found = news.find_map(|version| Some((version, fitting(version, question)?)));
-        Ok(found.map(|(version, file)| Offer {
+    pub fn recall_update(&self, permit: &Permit, ask: &Ask) -> Result<Result<Arc<Check>, Asked>, Failure> {
+        let view = self.view(permit, &application_id(ask.params.get(0))?)?;
+        let name = self.name_of("updates", (permit, ask), &view);
+        Ok(self.checks.find(name.as_ref()).ok_or(Asked { view, name }))
+    }
+
+    /// The newest version that is news and has a file for that platform.
+    pub fn find_update(&self, permit: &Permit, asked: &Asked, question: &Question) -> Option<Offer> {
+        let view = &asked.view;
+        let newest_first = self.visible_places(permit, view, question.channel.as_deref());
+        let versions = newest_first.filter_map(|place| Some((place, view.versions.get(place)?)));
+        let mut news = versions.take_while(|(_, version)| question.is_news(version));
+        let (place, version, file) =
+            news.find_map(|(place, version)| Some((place, version, fitting(version, question)?)))?;
+        Some(Offer {
             notes: version.release_notes.clone().unwrap_or_default(),
             published: version.created_at,
             signature: signature_of(version, file).map(|signature| (signature.digest, signature.size)),
-            selected: Selected {
-                version: version.name.clone(),
-                file: file.id.clone(),
-                object: object_of(version, file),
-                view: Arc::clone(&view),
-            },
-        }))
+            selected: Selected::of(view, place, &FileWanted::Id(file.id.clone())).ok()?,
+        })
+    }
+
+    /// Remembers what a check found, with the text of its signature.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn keep_update(
+        &self,
+        asked: Asked,
+        question: Question,
+        found: Option<(Offer, Option<String>)>,
+    ) -> Result<Arc<Check>, Failure> {
+        let tell = |(offer, signature): (Offer, Option<String>)| offer.tell(question.channel, signature);
+        let check = Arc::new(Check(found.map(tell).transpose()?));
+        self.checks.keep(asked.name, &check);
+        Ok(check)
+    }
+}
+
+impl Check {
+    /// What is newer, if anything is.
+    pub fn offer(&self) -> Option<&Told> {
+        self.0.as_ref()
+    }
+}
+
+impl Weighed for Check {
+    fn weight(&self) -> usize {
+        let held = |told: &Told| told.opening.len() + told.closing.len() + told.file_name.len();
+        size_of::<Self>() + self.0.as_ref().map_or(0, held)
     }
 }
 
@@ -160,16 +230,55 @@ fn ends_with(name: &str, ending: &str) -> bool {
 }
 
 impl Offer {
-    /// What is told; `url` leads to the bytes.
-    pub fn shape<'a>(&'a self, url: &'a str, signature: Option<&'a str>) -> UpdateShape<'a> {
-        UpdateShape {
-            version: &self.selected.version,
-            url,
-            notes: &self.notes,
-            pub_date: self.published,
-            sha256: self.selected.object.digest,
-            size: self.selected.object.size,
-            signature,
-        }
+    fn tell(self, channel: Option<String>, signature: Option<String>) -> Result<Told, serde_json::Error> {
+        let Self { selected, notes, published, .. } = self;
+        let mut opening = serde_json::to_vec(&Opening { version: &selected.version })?;
+        opening.pop();
+        opening.extend_from_slice(br#","url":"#);
+        let closing = serde_json::to_vec(&Closing {
+            notes: &notes,
+            pub_date: published,
+            sha256: selected.object.digest,
+            size: selected.object.size,
+            signature: signature.as_deref(),
+        })?;
+        let closing = [&b","[..], closing.get(1..).unwrap_or_default()].concat();
+        let (names, file_name) = (selected.names(), selected.object.file_name.clone());
+        let parts = [&opening, &closing, channel.as_deref().unwrap_or_default().as_bytes()];
+        let parts =
+            parts.into_iter().chain([names.0.as_str(), names.2.as_str(), &file_name].map(str::as_bytes));
+        let covered: Vec<u8> = parts.flat_map(|part| Digest::of(part).0).collect();
+        Ok(Told { covered: Digest::of(&covered), names, file_name, channel, opening, closing })
+    }
+}
+
+impl Told {
+    /// Until when a link works that is made now. The same for five minutes, so that an answer stays the same that long;
+    /// and whoever is told by a 304 to go on with it has no less time than who gets it anew.
+    pub fn link_ends(now: Timestamp) -> Timestamp {
+        let begun = now.millis().div_euclid(SAME_FOR);
+        Timestamp::from_millis(begun.saturating_add(1).saturating_mul(SAME_FOR)).plus(LIFETIME)
+    }
+
+    /// The tag of the answer with such a link to this key.
+    pub fn etag(&self, permit: &Permit, base: &str, link_ends: Timestamp) -> HeaderValue {
+        let mut covered = Vec::with_capacity(160);
+        covered.extend_from_slice(&self.covered.0);
+        covered.extend_from_slice(&permit.entry().digest.0);
+        covered.extend_from_slice(&link_ends.millis().to_le_bytes());
+        covered.extend_from_slice(base.as_bytes());
+        etag_of(&Digest::of(&covered))
+    }
+
+    /// The answer; `url` leads to the bytes.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn json(&self, url: &str) -> Result<Vec<u8>, serde_json::Error> {
+        let mut json = Vec::with_capacity(self.opening.len() + url.len() + 2 + self.closing.len());
+        json.extend_from_slice(&self.opening);
+        serde_json::to_writer(&mut json, url)?;
+        json.extend_from_slice(&self.closing);
+        Ok(json)
     }
 }

@@ -5,24 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use http::header::{
     HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
 };
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use httpdate::HttpDate;
 
-use super::{Object, headers, sole};
-
-/// What tells this representation from others.
-pub(super) struct Validators {
-    /// With its quotes.
-    etag: String,
-    /// Seconds of the epoch.
-    modified: u64,
-}
-
-impl Validators {
-    pub(super) fn of(object: &Object) -> Self {
-        Self { etag: headers::etag(object), modified: headers::modified_seconds(object) }
-    }
-}
+use super::headers::Prepared;
+use super::sole;
 
 /// What the preconditions say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,7 +20,7 @@ pub(super) enum Verdict {
 }
 
 /// Section 13.2.2, steps 1 to 4: a date counts only where the tag of its kind is absent.
-pub(super) fn evaluate(method: &Method, headers: &HeaderMap, current: &Validators) -> Verdict {
+pub(super) fn evaluate(method: &Method, headers: &HeaderMap, current: &Prepared) -> Verdict {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let unchanged_since = |name| date(headers, name).map(|date| current.modified <= date);
     let expected = match matches(headers, IF_MATCH, |tag| tag == current.etag.as_bytes()) {
@@ -43,7 +30,7 @@ pub(super) fn evaluate(method: &Method, headers: &HeaderMap, current: &Validator
     if !expected {
         return Verdict::Failed;
     }
-    let known = match matches(headers, IF_NONE_MATCH, |tag| weakly_equal(tag, current)) {
+    let known = match matches(headers, IF_NONE_MATCH, |tag| weakly_equal(tag, &current.etag)) {
         None => reads && unchanged_since(IF_MODIFIED_SINCE).unwrap_or(false),
         Some(matched) => matched,
     };
@@ -56,7 +43,7 @@ pub(super) fn evaluate(method: &Method, headers: &HeaderMap, current: &Validator
 
 /// Step 5: whether a Range is to be looked at. A satisfied `If-Range` with a range outside the file still leads to 416
 /// (section 14.2): who has all of the file should learn that, not get it again.
-pub(super) fn range_applies(headers: &HeaderMap, current: &Validators) -> bool {
+pub(super) fn range_applies(headers: &HeaderMap, current: &Prepared) -> bool {
     if !headers.contains_key(RANGE) {
         return false;
     }
@@ -75,8 +62,18 @@ fn matches(headers: &HeaderMap, name: HeaderName, equal: impl Fn(&[u8]) -> bool)
     Some(lines.any(|line| line.as_bytes() == b"*" || Tags(line.as_bytes()).any(&equal)))
 }
 
-fn weakly_equal(tag: &[u8], current: &Validators) -> bool {
-    tag.strip_prefix(b"W/").unwrap_or(tag) == current.etag.as_bytes()
+/// Whether If-None-Match names what is current, where nothing else is asked about (section 13.1.2).
+pub(super) fn is_known(headers: &HeaderMap, current: &HeaderValue) -> bool {
+    matches(headers, IF_NONE_MATCH, |tag| weakly_equal(tag, current)).unwrap_or(false)
+}
+
+/// Section 8.8.3.2.
+fn weakly_equal(tag: &[u8], current: &HeaderValue) -> bool {
+    opaque(tag) == opaque(current.as_bytes())
+}
+
+fn opaque(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
 /// The entity tags of a list (section 8.8.3), as written; ends at the first thing that is none.

@@ -1,16 +1,16 @@
 //! The OpenAPI document as an answer: it changes with the program and the base alone, so that caches may ask by its tag.
 
 use common::openapi::{self, Served};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use super::{Body, headers};
+use super::{Body, conditional, headers};
 
 /// 200 with the document for who reaches us at `base`, or 304 (RFC 9110 section 15.4.5).
 pub(crate) fn document(base: &str, request: &HeaderMap) -> Response<Body> {
     let Served { body, etag } = openapi::served(base);
-    let known = request.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let is_known = openapi::is_known(known, &etag);
+    let etag = headers::ascii(etag);
+    let is_known = conditional::is_known(request, &etag);
     let mut response =
         Response::new(if is_known { Body::bytes("".into()) } else { Body::bytes(body.into()) });
     if is_known {
@@ -18,7 +18,7 @@ pub(crate) fn document(base: &str, request: &HeaderMap) -> Response<Body> {
     } else {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    response.headers_mut().insert(ETAG, headers::ascii(etag));
+    response.headers_mut().insert(ETAG, etag);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

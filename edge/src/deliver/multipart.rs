@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
+use super::Object;
 use super::range::ByteRange;
-use super::{Object, headers};
 
 /// A stretch of a body.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,7 +31,7 @@ pub(super) fn content_type(object: &Object) -> String {
 
 /// Begins with the first delimiter and no line before it, as electron-updater expects.
 pub(super) fn frame(object: &Object, ranges: &[ByteRange]) -> Vec<Part> {
-    let (boundary, media_type) = (object.digest, headers::media_type(object));
+    let (boundary, media_type) = (object.digest, object.told.media_type());
     let mut parts = Vec::with_capacity(ranges.len() * 2 + 1);
     let mut line_end = "";
     for range in ranges {

@@ -1,7 +1,8 @@
 //! Answers without bytes of a file: JSON, nothing at all, and the way to somewhere else.
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body::Body as _;
 
 use super::body::Body;
 
@@ -31,6 +32,17 @@ pub fn elsewhere(url: &str) -> Response<Body> {
     let mut response = answer(StatusCode::FOUND, Body::empty());
     response.headers_mut().extend(HeaderValue::from_str(url).ok().map(|url| (LOCATION, url)));
     response
+}
+
+/// What HEAD is told of an answer: its headers, with the length that it would have (RFC 9110 section 9.3.2). HTTP/1.1
+/// leaves the content out by itself; HTTP/2 would send it, and break the stream.
+pub fn head_of(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let length = body.size_hint().exact().filter(|_| !body.is_end_stream());
+    if let Some(length) = length {
+        parts.headers.entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+    Response::from_parts(parts, Body::empty())
 }
 
 fn answer(status: StatusCode, body: Body) -> Response<Body> {

@@ -18,14 +18,14 @@ use http_body_util::BodyExt as _;
 use tempfile::TempDir;
 
 use super::receipt::{Errand, Receipt, Slip, Witness};
-use super::{Body, Object, Plan, plan};
+use super::{Body, Facts, Object, Plan, plan};
 use crate::origin::{ImmutableFile, Origin};
 
 /// Last-Modified of every object here: Wed, 15 Jan 2025 10:00:00 GMT, and a bit.
 const MODIFIED: i64 = 1_736_935_200_987;
 
-fn object_of(bytes: &[u8]) -> Object {
-    Object {
+fn facts_of(bytes: &[u8]) -> Facts {
+    Facts {
         digest: Digest::of(bytes),
         size: bytes.len() as u64,
         file_name: "my-app-2.2.0.exe".to_owned(),
@@ -34,9 +34,17 @@ fn object_of(bytes: &[u8]) -> Object {
     }
 }
 
+fn object_of(bytes: &[u8]) -> Object {
+    Object::new(facts_of(bytes))
+}
+
 /// An object of `size` bytes of which none is looked at.
 fn object(size: u64) -> Object {
-    Object { size, ..object_of(b"never read") }
+    Object::new(facts(size))
+}
+
+fn facts(size: u64) -> Facts {
+    Facts { size, ..facts_of(b"never read") }
 }
 
 fn request(lines: &[(&'static str, &str)]) -> HeaderMap {

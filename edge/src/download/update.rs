@@ -1,12 +1,14 @@
 //! Update checks, as updaters of applications send them.
 
+use std::sync::Arc;
+
 use common::digest::Digest;
 
 use super::Answer;
 use crate::app::Edge;
-use crate::catalog::issue::lend;
-use crate::catalog::updates::Question;
-use crate::deliver::plain::{json, nothing};
+use crate::catalog::updates::{Check, Question, Told};
+use crate::deliver::plain::nothing;
+use crate::deliver::told::tell_bare;
 use crate::error::{Failure, Fault};
 use crate::gate::Permit;
 use crate::request::Ask;
@@ -14,17 +16,32 @@ use crate::request::Ask;
 impl Edge {
     /// 204, or what is newer, in no envelope: updaters read it as it is.
     pub(super) async fn check_update(&self, permit: &Permit, ask: &Ask) -> Answer {
+        let check = self.find_update(permit, ask).await?;
+        let Some(offer) = check.offer() else { return Ok(nothing()) };
+        let (base, link_ends) = (self.forwarder.base_of(ask), Told::link_ends(ask.arrival.at));
+        tell_bare(&ask.headers, offer.etag(permit, &base, link_ends), || {
+            let lent = self.issuer(&base).lend_offered(permit, offer, link_ends)?;
+            Ok(offer.json(&lent.url)?)
+        })
+    }
+
+    async fn find_update(&self, permit: &Permit, ask: &Ask) -> Result<Arc<Check>, Failure> {
+        let asked = match self.catalog.recall_update(permit, ask)? {
+            Ok(check) => return Ok(check),
+            Err(asked) => asked,
+        };
         let question = Question::parse(ask)?;
-        let Some(offer) = self.catalog.find_update(permit, &question)? else { return Ok(nothing()) };
-        let signature = match offer.signature {
-            Some((digest, size)) => self.read_text(digest, size).await?,
+        let found = match self.catalog.find_update(permit, &asked, &question) {
+            Some(offer) => {
+                let signature = match offer.signature {
+                    Some((digest, size)) => self.read_text(digest, size).await?,
+                    None => None,
+                };
+                Some((offer, signature))
+            }
             None => None,
         };
-        let base = self.forwarder.base_of(ask);
-        let through = (&offer.selected, question.channel.as_deref());
-        let lent = lend(permit, ask, through, &self.issuer(&base))?;
-        let told = serde_json::to_vec(&offer.shape(&lent.url, signature.as_deref()))?;
-        Ok(json(told))
+        self.catalog.keep_update(asked, question, found)
     }
 
     /// The text of a small file, without the white space at its end; none when it is no text.

@@ -13,6 +13,8 @@ struct Need {
 }
 
 const NEEDS: &[Need] = &[
+    need("aria2c", "aria2", "downloads over several connections as customers do them"),
+    need("axel", "axel", "the same by another program"),
     need("cc", "gcc", "compiles what SQLite, zstd and the TLS library are written in, and links"),
     need("/usr/include/stdio.h", "libc6-dev", "headers for that compiler"),
     need(
@@ -22,7 +24,7 @@ const NEEDS: &[Need] = &[
     ),
     need("curl", "curl", "downloads, ranges and resumption as customers do them"),
     need("jq", "jq", "the guides read answers with it"),
-    need("openssl", "openssl", "certificates, and a client of TLS that says what was agreed"),
+    need("openssl", "openssl", "certificates for servers behind TLS"),
     need("redis-server", "redis-server", "the bus between the planes, started privately by each test"),
     need(
         "python3 -m ensurepip",

@@ -11,11 +11,11 @@ fn list(shop: &Shop, target: &str) -> Result<Value, Failure> {
     let ask = asked(target, "");
     let permit = shop.permit(&ask);
     let listed = match ask.id() {
-        RouteId::ListApplications => shop.catalog.list_applications(&permit, &ask, "req-1")?,
-        RouteId::ListFiles => shop.catalog.list_files(&permit, &ask, "req-1")?,
-        _ => shop.catalog.list_versions(&permit, &ask, "req-1")?,
+        RouteId::ListApplications => shop.catalog.list_applications(&permit, &ask)?,
+        RouteId::ListFiles => shop.catalog.list_files(&permit, &ask)?,
+        _ => shop.catalog.list_versions(&permit, &ask)?,
     };
-    let answer: Value = serde_json::from_slice(&listed.json).unwrap();
+    let answer: Value = serde_json::from_slice(&listed.told.json("req-1").unwrap()).unwrap();
     assert_eq!(answer["data"]["pagination"]["nextCursor"].as_str(), listed.next.as_deref());
     Ok(answer)
 }

@@ -32,10 +32,11 @@ fn of(name: &str, files: &[&str]) -> Row {
 fn offered(shop: &Shop, query: &str, channel: &str) -> Result<(String, String, bool), String> {
     let ask = asked(&format!("/v1/updates/my-app?{query}"), channel);
     let question = Question::parse(&ask).map_err(|refusal| format!("{refusal:?}"))?;
-    let offer = shop.catalog.find_update(&shop.permit(&ask), &question).map_err(|f| reason(&f).to_owned())?;
-    let offer = offer.ok_or_else(|| "nothing".to_owned())?;
+    let permit = shop.permit(&ask);
+    let asked = shop.catalog.recall_update(&permit, &ask).map_err(|f| reason(&f).to_owned())?.unwrap_err();
+    let offer = shop.catalog.find_update(&permit, &asked, &question).ok_or_else(|| "nothing".to_owned())?;
     let selected = offer.selected;
-    Ok((selected.version.to_string(), selected.object.file_name, offer.signature.is_some()))
+    Ok((selected.version.to_string(), selected.object.file_name.clone(), offer.signature.is_some()))
 }
 
 fn check(shop: &Shop, query: &str, expected: Option<(&str, &str)>) {

@@ -91,7 +91,7 @@ fn a_refusal_says_why() {
 #[test]
 fn a_content_type_that_could_harm_a_header_is_not_sent() {
     let check = |content_type: &str, expected: &str| {
-        let object = Object { content_type: content_type.to_owned(), ..object(10) };
+        let object = Object::new(Facts { content_type: content_type.to_owned(), ..facts(10) });
         let plan = plan(&Method::GET, &HeaderMap::new(), &object);
         assert_eq!(text(headers_of(&plan), "content-type"), Some(expected), "{content_type:?}");
     };
@@ -104,7 +104,7 @@ fn a_content_type_that_could_harm_a_header_is_not_sent() {
 
 /// The safe name that clients of RFC 8187 read.
 fn decoded(name: &str) -> String {
-    let object = Object { file_name: name.to_owned(), ..object(10) };
+    let object = Object::new(Facts { file_name: name.to_owned(), ..facts(10) });
     let plan = plan(&Method::GET, &HeaderMap::new(), &object);
     let value = text(headers_of(&plan), "content-disposition").unwrap();
     assert!(value.bytes().all(|b| matches!(b, b' '..=b'~')), "{value}");

@@ -228,6 +228,11 @@ impl World {
         self.replica.deny(&Denials { epoch: 1, sequence: self.sequence + 1, addresses });
     }
 
+    /// Ends the denials that what was written has overtaken.
+    pub(crate) fn lift(&self) {
+        self.replica.lift_all(Position { epoch: 1, sequence: self.sequence });
+    }
+
     /// A head signed then was kept up with.
     pub(crate) fn fresh_at(&self, at: Timestamp) {
         self.replica.note_head(at).unwrap();
