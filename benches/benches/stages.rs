@@ -88,7 +88,12 @@ pub(crate) fn stages(replica: &SharedReplica, count: usize) -> Vec<Stage> {
     stages.push(stage("keyring, only the replica knows", digest, find));
     stages.push(whole("head to permit, hot key", &hot, || key_text(0), true));
     let mut number = (0..count.min(50_000)).cycle();
-    stages.push(whole("head to permit, 50 000 hot keys", &hot, move || key_text(number.next().unwrap_or(0)), true));
+    stages.push(whole(
+        "head to permit, 50 000 hot keys",
+        &hot,
+        move || key_text(number.next().unwrap_or(0)),
+        true,
+    ));
     stages.push(whole("head to permit, only the replica knows", &cold, move || key_text(any()), true));
     stages.push(whole("head to no, unknown key", &hot, || UNKNOWN.to_owned(), false));
     stages.push(whole("head to no, garbage", &hot, || GARBAGE.to_owned(), false));
@@ -100,7 +105,12 @@ fn digest_of(text: &str) -> Digest {
 }
 
 /// From the head to the permit, or to no.
-fn whole(name: &'static str, rooms: &Arc<Rooms>, mut key: impl FnMut() -> String + 'static, admits: bool) -> Stage {
+fn whole(
+    name: &'static str,
+    rooms: &Arc<Rooms>,
+    mut key: impl FnMut() -> String + 'static,
+    admits: bool,
+) -> Stage {
     let (rooms, began) = (rooms.clone(), Instant::now());
     let table = Table::new("").expect("a table");
     let work = move |parts: Parts| {
@@ -126,7 +136,7 @@ fn single(hot: &Arc<Rooms>) -> Vec<Stage> {
     let ledger = Ledger::new(Arc::new(SystemClock), Metrics::new("bench").reports());
     let ask = Ask::parse(parts.clone(), arrival(began), &Table::new("").expect("a table")).expect("a head");
     let account = move |()| {
-        let account = Account::new(&entry, ask.application());
+        let account = Account::new(&entry, ask.application().as_deref());
         ledger.count_request(&account, ask.arrival.at);
         account
     };
