@@ -1,6 +1,7 @@
 //! The same stages with any number of keys, what each allocates, and what the process holds in memory.
 //!
-//! `cargo bench -p benches --bench keys -- 10000000 /var/tmp/replica` makes the replica once and then takes it as it is.
+//! `cargo bench -p benches --bench keys -- 10000000 /var/tmp/replica` makes the replica once and then takes it as it is;
+//! a third word chooses the stages whose names hold it.
 //! Times are of the fastest tenth of short rounds: on a machine that does other things, too, a mean tells of those.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has nothing to measure")]
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
@@ -20,6 +21,7 @@ fn main() {
     let count: usize = words.next().map_or(100_000, |word| word.parse().expect("a number of keys"));
     let passing = tempfile::tempdir().expect("a directory");
     let directory = words.next().map_or_else(|| passing.path().to_owned(), PathBuf::from);
+    let wanted = words.next().unwrap_or_default();
     let began = Instant::now();
     drop(benches::replica(&directory, count));
     println!("{count} keys, made or found in {:?}", began.elapsed());
@@ -28,7 +30,8 @@ fn main() {
     let replica = benches::replica(&directory, count);
     println!("opened in {:?}, RssAnon {}", began.elapsed(), anonymous_memory());
     println!("{:42} {:>9} {:>9} {:>12}", "stage", "ns", "median", "allocations");
-    for mut stage in stages::stages(&replica, count) {
+    for mut stage in stages::stages(&replica, count).into_iter().filter(|stage| stage.name.contains(&wanted))
+    {
         let (fast, median, allocations) = measure(&mut stage);
         println!("{:42} {fast:9.0} {median:9.0} {allocations:12.3}", stage.name);
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::secret::Secret;
 
@@ -61,26 +61,31 @@ const NO_KEY: &str = "\u{0}";
 /// # Errors
 /// When one of the headers is repeated, or both are there and differ.
 pub fn find(headers: &HeaderMap) -> Result<Option<Carried<'_>>, Ambiguous> {
-    let authorization = only(headers, &AUTHORIZATION)?.and_then(from_authorization);
-    let api_key = only(headers, &API_KEY_HEADER)?.map(str::trim).filter(|text| !text.is_empty());
-    match (authorization, api_key.map(Carried::Plain)) {
+    let (mut authorization, mut api_key) = (None, None);
+    // One walk: requests have few headers, and a look-up hashes its name byte by byte.
+    for (name, value) in headers {
+        let place = match () {
+            () if *name == AUTHORIZATION => &mut authorization,
+            () if *name == API_KEY_HEADER => &mut api_key,
+            () => continue,
+        };
+        if place.replace(text_of(value)).is_some() {
+            return Err(Ambiguous);
+        }
+    }
+    let api_key = api_key.map(str::trim).filter(|text| !text.is_empty());
+    match (authorization.and_then(from_authorization), api_key.map(Carried::Plain)) {
         (Some(a), Some(b)) if a.expose() != b.expose() => Err(Ambiguous),
         (a, b) => Ok(a.or(b)),
     }
 }
 
-/// The one value of a header. A value with bytes outside ASCII is present, and no key.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Ambiguous> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        // As `to_str`, which looks at byte after byte: in a header value only bytes from 0x80 on are no text.
-        (Some(value), None) if value.as_bytes().is_ascii() => {
-            Ok(Some(std::str::from_utf8(value.as_bytes()).unwrap_or(NO_KEY)))
-        }
-        (Some(_), None) => Ok(Some(NO_KEY)),
-        (Some(_), Some(_)) => Err(Ambiguous),
-    }
+/// What a header says. A value with bytes outside ASCII is present, and no key.
+fn text_of(value: &HeaderValue) -> &str {
+    let bytes = value.as_bytes();
+    // As `to_str`, which looks at byte after byte: in a header value only bytes from 0x80 on are no text.
+    let text = if bytes.is_ascii() { std::str::from_utf8(bytes).ok() } else { None };
+    text.unwrap_or(NO_KEY)
 }
 
 /// `None` when the header is empty or names a scheme and nothing else.
@@ -110,6 +115,7 @@ fn password(encoded: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn check(headers: &[(&'static str, &str)], expected: Result<Option<&str>, Ambiguous>) {
         let mut map = HeaderMap::new();
@@ -147,5 +153,54 @@ mod tests {
         check(&[("authorization", "Bearer a"), ("authorization", "Bearer a")], Err(Ambiguous));
         check(&[("x-api-key", "a"), ("x-api-key", "b")], Err(Ambiguous));
         check(&[("authorization", "Bearer a"), ("x-api-key", "b")], Err(Ambiguous));
+    }
+
+    /// As it was before it was made to borrow: by look-ups, `to_str` and copies.
+    fn find_by_look_up(headers: &HeaderMap) -> Result<Option<String>, Ambiguous> {
+        let only = |name: &str| {
+            let mut values = headers.get_all(name).iter();
+            match (values.next(), values.next()) {
+                (value, None) => Ok(value.map(|value| value.to_str().unwrap_or(NO_KEY))),
+                _ => Err(Ambiguous),
+            }
+        };
+        let from_authorization = |value: &str| {
+            let value = value.trim();
+            let (scheme, rest) = value.split_once([' ', '\t']).unwrap_or((value, ""));
+            let rest = rest.trim();
+            let text = match scheme.to_ascii_lowercase().as_str() {
+                "bearer" => rest.to_owned(),
+                "basic" if rest.is_empty() => String::new(),
+                "basic" => password(rest).unwrap_or_else(|| NO_KEY.to_owned()),
+                _ => value.to_owned(),
+            };
+            (!text.is_empty()).then_some(text)
+        };
+        let authorization = only("authorization")?.and_then(from_authorization);
+        let api_key = only("x-api-key")?.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        match (authorization, api_key) {
+            (Some(a), Some(b)) if a != b => Err(Ambiguous),
+            (a, b) => Ok(a.or(b)),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_found_as_it_was_by_look_ups(
+            headers in prop::collection::vec(
+                (
+                    prop::sample::select(vec!["authorization", "x-api-key", "host"]),
+                    "(bearer|BASIC|Basic|key)?[ \t]{0,2}(k\\.s|dXNlcjprLnM=|Og==|[ -~]{0,6}|ü)[ \t]?",
+                ),
+                0..4,
+            ),
+        ) {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            }
+            let found = find(&map).map(|found| found.map(|carried| carried.expose().to_owned()));
+            prop_assert_eq!(found, find_by_look_up(&map));
+        }
     }
 }

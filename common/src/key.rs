@@ -92,17 +92,23 @@ impl<'a> Presented<'a> {
     /// Reads key text. `None` for what cannot be a key, above all for a `tg_` secret whose CRC is wrong.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
-        let (owner, secret) = match text.split_once('.') {
-            None => (Owner::Nobody, text),
-            Some((before, secret)) => match before.parse::<TenantId>() {
-                Ok(tenant) => (Owner::Tenant(tenant), secret),
-                Err(_) if before.parse::<crate::id::CustomerId>().is_ok() => {
-                    (Owner::Customer(before), secret)
-                }
+        let (before, secret) = match text.split_once('.') {
+            None => (None, text),
+            Some((before, secret)) => (Some(before), secret),
+        };
+        // Before the owner is read: most junk ends here.
+        if !is_secret(secret) {
+            return None;
+        }
+        let owner = match before {
+            None => Owner::Nobody,
+            Some(before) => match before.parse::<TenantId>() {
+                Ok(tenant) => Owner::Tenant(tenant),
+                Err(_) if before.parse::<crate::id::CustomerId>().is_ok() => Owner::Customer(before),
                 Err(_) => return None,
             },
         };
-        is_secret(secret).then_some(Self { owner, secret })
+        Some(Self { owner, secret })
     }
 
     /// What is kept of a key: SHA-256 of the secret alone.

@@ -32,13 +32,18 @@ pub(super) struct Failures {
     most: AtomicUsize,
 }
 
-/// The latest tick that anybody came with: governor would read a clock, and time is an argument here.
+/// The latest tick that anybody came with, in whole milliseconds: governor would read a clock, and time is an argument
+/// here.
 #[derive(Clone, Debug, Default)]
 struct Ticks(Arc<AtomicU64>);
 
 impl Ticks {
     fn reach(&self, tick: Duration) {
-        self.0.fetch_max(u64::try_from(tick.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let millis = tick.as_secs().saturating_mul(1_000).saturating_add(tick.subsec_millis().into());
+        // In a flood most come in the same millisecond, and all cores share this one place.
+        if self.0.load(Ordering::Relaxed) < millis {
+            self.0.fetch_max(millis, Ordering::Relaxed);
+        }
     }
 }
 
@@ -46,7 +51,7 @@ impl Clock for Ticks {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
-        Nanos::new(self.0.load(Ordering::Relaxed))
+        Nanos::new(self.0.load(Ordering::Relaxed).saturating_mul(1_000_000))
     }
 }
 
