@@ -2,10 +2,11 @@
 //!
 //! **No resurrection.** A key that was revoked must not come back because a look-up that began earlier ends later.
 //! Everything that writes an entry goes through `and_compute_with`, which moka serialises per key, and reads the
-//! replica *inside* it. The feed does so after the replica's commit, which ends when readers see it. So for a commit C and any load L of the same key:
-//! either L's closure ran before the feed's, then the feed's replaces what L put; or it ran after, then it read what C
-//! had committed. `insert`, `get_with` and `invalidate` bypass that order and are banned by lint. A missing key leaves
-//! no entry: absence is the replica's to say. The joined cells follow the same rule under their own lock.
+//! replica *inside* it. The feed does so after the replica's commit, which ends when readers see it. So for a commit C
+//! and any load L of the same key: either L's closure ran before the feed's, then the feed's replaces what L put; or it
+//! ran after, then it read what C had committed. `insert`, `get_with` and `invalidate` bypass that order and are banned
+//! by lint. A missing key leaves no entry: absence is the replica's to say. The joined cells follow the same rule under
+//! their own lock.
 
 mod cells;
 mod hash;
