@@ -92,17 +92,23 @@ impl<'a> Presented<'a> {
     /// Reads key text. `None` for what cannot be a key, above all for a `tg_` secret whose CRC is wrong.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
-        let (owner, secret) = match text.split_once('.') {
-            None => (Owner::Nobody, text),
-            Some((before, secret)) => match before.parse::<TenantId>() {
-                Ok(tenant) => (Owner::Tenant(tenant), secret),
-                Err(_) if before.parse::<crate::id::CustomerId>().is_ok() => {
-                    (Owner::Customer(before), secret)
-                }
+        let (before, secret) = match text.split_once('.') {
+            None => (None, text),
+            Some((before, secret)) => (Some(before), secret),
+        };
+        // Before the owner is read: most junk ends here.
+        if !is_secret(secret) {
+            return None;
+        }
+        let owner = match before {
+            None => Owner::Nobody,
+            Some(before) => match before.parse::<TenantId>() {
+                Ok(tenant) => Owner::Tenant(tenant),
+                Err(_) if before.parse::<crate::id::CustomerId>().is_ok() => Owner::Customer(before),
                 Err(_) => return None,
             },
         };
-        is_secret(secret).then_some(Self { owner, secret })
+        Some(Self { owner, secret })
     }
 
     /// What is kept of a key: SHA-256 of the secret alone.
@@ -126,7 +132,8 @@ fn is_ours(text: &str) -> bool {
     let known = text.starts_with(Kind::Admin.prefix()) || text.starts_with(Kind::Customer.prefix());
     let shaped = known
         && text.len() == "tg_cus_".len() + RANDOM + CHECK
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        // Every byte is looked at, so that many are at a time.
+        && text.bytes().fold(true, |so_far, b| so_far & (b.is_ascii_alphanumeric() | (b == b'_')));
     // The shape test has made sure that every index is a character boundary.
     shaped && check_text(&text[..at]) == text.as_bytes()[at..]
 }

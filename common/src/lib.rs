@@ -25,6 +25,7 @@ pub mod scope;
 pub mod secret;
 pub mod session;
 pub mod tenancy;
+mod text;
 pub mod tier;
 pub mod time;
 pub mod wire;

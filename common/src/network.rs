@@ -36,25 +36,36 @@ impl Allowlist {
         }
         let texts =
             entries.iter().flat_map(|entry| entry.split(',')).map(str::trim).filter(|t| !t.is_empty());
-        let mut networks = Vec::new();
+        let mut list = Self::default();
         for text in texts {
-            let network = parse_network(text)
-                .ok_or_else(|| InvalidAllowlist::Entry(text.chars().take(64).collect()))?;
-            if !networks.contains(&network) {
-                networks.push(network);
-            }
-            if networks.len() > MOST_ENTRIES {
-                return Err(InvalidAllowlist::TooLong);
-            }
+            let network = parse_network(text);
+            list.add(network.ok_or_else(|| InvalidAllowlist::Entry(text.chars().take(64).collect()))?)?;
         }
-        Ok(Self(networks))
+        Ok(list)
+    }
+
+    /// The same of networks that were read already.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn of(networks: impl IntoIterator<Item = IpNet>) -> Result<Self, InvalidAllowlist> {
+        let mut list = Self::default();
+        networks.into_iter().try_for_each(|network| list.add(unmap(network).trunc()))?;
+        Ok(list)
+    }
+
+    fn add(&mut self, network: IpNet) -> Result<(), InvalidAllowlist> {
+        if !self.0.contains(&network) {
+            self.0.push(network);
+        }
+        if self.0.len() > MOST_ENTRIES { Err(InvalidAllowlist::TooLong) } else { Ok(()) }
     }
 
     /// True when the list is empty or one of its networks holds `address`.
     #[must_use]
     pub fn admits(&self, address: IpAddr) -> bool {
         let address = canonical(address);
-        self.0.is_empty() || self.0.iter().any(|network| network.contains(&address))
+        self.0.is_empty() || self.0.iter().any(|network| holds(network, address))
     }
 
     /// True when `other` admits every address that this list admits, entry by entry: networks of `other` that only
@@ -78,6 +89,23 @@ impl Allowlist {
             if n.prefix_len() == n.max_prefix_len() { n.addr().to_string() } else { n.to_string() }
         };
         self.0.iter().map(text).collect()
+    }
+}
+
+/// Whether an address lies in a network: they differ in no bit of the prefix. `IpNet::contains` computes both ends of
+/// the network each time; this is asked of every entry on every request.
+fn holds(network: &IpNet, address: IpAddr) -> bool {
+    let rest = u32::from(network.max_prefix_len() - network.prefix_len());
+    match (network, address) {
+        (IpNet::V4(network), IpAddr::V4(address)) => {
+            let differing = u32::from(network.addr()) ^ u32::from(address);
+            differing.checked_shr(rest).unwrap_or(0) == 0
+        }
+        (IpNet::V6(network), IpAddr::V6(address)) => {
+            let differing = u128::from(network.addr()) ^ u128::from(address);
+            differing.checked_shr(rest).unwrap_or(0) == 0
+        }
+        _ => false,
     }
 }
 
@@ -185,6 +213,38 @@ mod tests {
             let list = Allowlist::parse([format!("{}/{length}", Ipv4Addr::from(network)).as_str()]).unwrap();
             let v4 = Ipv4Addr::from(address);
             prop_assert_eq!(list.admits(IpAddr::V4(v4)), list.admits(IpAddr::V6(v4.to_ipv6_mapped())));
+        }
+
+        #[test]
+        fn a_network_holds_what_the_library_says_it_contains(
+            network: u128, near in any::<prop::sample::Index>(), other: u128,
+            length in prop_oneof![Just(0u8), Just(32), Just(128), 0u8..=128], v4: (bool, bool),
+        ) {
+            let net = |bits: u128| match v4.0 {
+                true => Ipv4Net::new(Ipv4Addr::from(bits as u32), length.min(32)).unwrap().into(),
+                false => IpNet::from(Ipv6Net::new(Ipv6Addr::from(bits), length).unwrap()),
+            };
+            let address = |bits: u128| match v4.1 {
+                true => IpAddr::from(Ipv4Addr::from(bits as u32)),
+                false => IpAddr::from(Ipv6Addr::from(bits)),
+            };
+            for bits in [network, network ^ (1 << near.index(128)), other] {
+                prop_assert_eq!(holds(&net(network), address(bits)), net(network).contains(&address(bits)));
+            }
+        }
+
+        #[test]
+        fn a_list_of_networks_is_the_list_of_their_texts(
+            networks in prop::collection::vec((any::<u32>(), 0u8..=32, 0u8..3), 0..5),
+        ) {
+            let net = |(bits, length, form): (u32, u8, u8)| match form {
+                0 => IpNet::from(Ipv4Net::new(Ipv4Addr::from(bits), length).unwrap()),
+                1 => Ipv6Net::new(Ipv4Addr::from(bits).to_ipv6_mapped(), 96 + length).unwrap().into(),
+                _ => Ipv6Net::new(Ipv6Addr::from(u128::from(bits) << 96), length).unwrap().into(),
+            };
+            let networks: Vec<IpNet> = networks.into_iter().map(net).collect();
+            let texts: Vec<String> = networks.iter().map(IpNet::to_string).collect();
+            prop_assert_eq!(Allowlist::of(networks), Allowlist::parse(texts.iter().map(String::as_str)));
         }
     }
 }

@@ -58,7 +58,7 @@ impl Serialize for TierName {
 
 impl<'de> Deserialize<'de> for TierName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        crate::text::deserialize(deserializer)
     }
 }
 

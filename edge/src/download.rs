@@ -81,7 +81,7 @@ impl Edge {
                     Ok(permit) => (Some(permit.entry()), permit.standing()),
                     Err(turned) => (turned.key.as_ref(), turned.standing),
                 };
-                let account = key.map(|key| Account::new(key, ask.application()));
+                let account = key.map(|key| Account::new(key, ask.application().as_deref()));
                 let serving = async {
                     let permit = admitted.map_err(|turned| turned.failure)?;
                     self.serve_key(keyed, (&permit, ask), body, caller).await

@@ -18,7 +18,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, Response, Uri};
+use http::{HeaderMap, Response};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use reqwest::Url;
@@ -27,7 +27,7 @@ use crate::deliver::body::Body;
 use crate::error::{Caller, Failure, REQUEST_ID, Refusal};
 use crate::listen::Incoming;
 use crate::replica::SharedReplica;
-use crate::request::Ask;
+use crate::request::{Ask, Target};
 use body::{Stage, Watched, overdue};
 
 /// How long an answer is held for this edge to have applied its write.
@@ -121,7 +121,7 @@ impl Forwarder {
         body: &mut Option<Incoming>,
         caller: &Caller,
     ) -> Result<Response<Body>, Failure> {
-        let ticket = UploadTicket::open(ask.params.get(0), &self.uploads).ok_or(Refusal::LinkInvalid)?;
+        let ticket = UploadTicket::open(ask.param(0), &self.uploads).ok_or(Refusal::LinkInvalid)?;
         if ticket.expires_at <= ask.arrival.at {
             return Err(Refusal::LinkExpired.into());
         }
@@ -194,8 +194,8 @@ impl Forwarder {
 
 /// Where a request is passed on to. A URL walks `..` and turns `\` round (WHATWG URL section 4.4): a path that would
 /// come out as another one is not the route that was admitted here.
-fn url_of(control_plane: &str, target: &Uri) -> Result<Url, Refusal> {
-    let text = target.path_and_query().map_or("/", |target| target.as_str());
+fn url_of(control_plane: &str, target: &Target) -> Result<Url, Refusal> {
+    let text = target.path_and_query();
     let url = Url::parse(&format!("{control_plane}{text}")).map_err(|_| Refusal::UnknownRoute)?;
     if url.path().ends_with(target.path()) { Ok(url) } else { Err(Refusal::UnknownRoute) }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use common::key::{Kind, Owner, Presented};
 use common::mac::{MacKeys, Purpose};
-use common::policy::{self, Denied, Facts};
+use common::policy::{self, Denied};
 use common::routes::{Credential, Route};
 use common::scope::Scope;
 use common::session::is_token;
@@ -28,6 +28,7 @@ use crate::replica::SharedReplica;
 use crate::request::{Arrival, Ask};
 use budget::{Budgets, Standing};
 use limiter::Failures;
+use permit::Joined;
 pub use permit::Permit;
 
 /// How a replica that has not heard of the control plane for long is treated.
@@ -101,14 +102,14 @@ impl Gate {
     pub fn admit(&self, ask: &Ask) -> Result<Permit, Turned> {
         self.check_ready(ask.arrival)?;
         let secret = ask.credential()?.ok_or(Refusal::NoCredential)?;
-        let entry = match self.authenticate(secret.expose(), ask.arrival) {
-            Ok(entry) => entry,
+        let joined = match self.authenticate(secret.expose(), ask.arrival) {
+            Ok(joined) => joined,
             Err(Turned { failure: Failure::Refused(refusal), key, .. }) if is_guess(&refusal) => {
                 return Err(Turned { failure: self.charge(refusal, ask).into(), standing: None, key });
             }
             Err(turned) => return Err(turned),
         };
-        let mut permit = Permit::new(entry)?;
+        let mut permit = Permit::new(joined)?;
         permit.standing = self.spend(&permit, ask.arrival)?;
         match entitled(&permit, ask.route) {
             Ok(()) => Ok(permit),
@@ -137,12 +138,13 @@ impl Gate {
         // None too when a new secret took the place of the one that the link was lent by.
         let entry = self.keyring.find_held(holder)?.ok_or(Refusal::Denied(Denied::Unknown))?;
         let owner = Owner::Tenant(entry.policy.tenant);
-        match self.judge(&entry, owner, ask.arrival) {
+        let joined = Joined::of(entry);
+        match self.judge(&joined, owner, ask.arrival) {
             // Looked at last: nothing else speaks against the key.
             Err(Refusal::Denied(Denied::AddressNotAllowed)) if from_anywhere => {}
-            verdict => verdict.map_err(|refusal| Turned::of(refusal, &entry))?,
+            verdict => verdict.map_err(|refusal| Turned::of(refusal, &joined.entry))?,
         }
-        let permit = Permit::new(entry)?;
+        let permit = Permit::new(joined)?;
         if !permit.key().scopes.contains(Scope::DownloadsRead) {
             return Err(Turned::of(Refusal::ScopeMissing(Scope::DownloadsRead), permit.entry()));
         }
@@ -152,7 +154,7 @@ impl Gate {
     /// Forgets what no longer matters: idle budgets, addresses that behaved. Off the hot path, every few seconds.
     pub fn sweep(&self, tick: Duration) {
         self.budgets.sweep(tick);
-        self.failures.sweep();
+        self.failures.sweep(tick);
     }
 
     fn check_ready(&self, arrival: Arrival) -> Result<(), Refusal> {
@@ -163,7 +165,7 @@ impl Gate {
         Ok(())
     }
 
-    fn authenticate(&self, secret: &str, arrival: Arrival) -> Result<Arc<KeyEntry>, Turned> {
+    fn authenticate(&self, secret: &str, arrival: Arrival) -> Result<Joined, Turned> {
         if is_token(secret) {
             return self.authenticate_session(secret, arrival);
         }
@@ -172,26 +174,19 @@ impl Gate {
             return Err(Refusal::TenantRequired.into());
         }
         let entry = self.keyring.find(&presented.digest())?.ok_or(Refusal::Denied(Denied::Unknown))?;
-        match self.judge(&entry, presented.owner, arrival) {
-            Ok(()) => Ok(entry),
+        let joined = Joined::of(entry);
+        match self.judge(&joined, presented.owner, arrival) {
+            Ok(()) => Ok(joined),
             // It named another owner than the key's: nobody is told that this key was tried.
             Err(refusal @ Refusal::Denied(Denied::Unknown)) => Err(refusal.into()),
-            Err(refusal) => Err(Turned::of(refusal, &entry)),
+            Err(refusal) => Err(Turned::of(refusal, &joined.entry)),
         }
     }
 
-    fn judge(&self, entry: &KeyEntry, owner: Owner<'_>, arrival: Arrival) -> Result<(), Refusal> {
-        let (tenant, customer) = (entry.tenant.load(), entry.customer.as_ref().map(|cell| cell.load()));
-        let facts = Facts {
-            key: &entry.policy,
-            customer: customer.as_ref().and_then(|held| held.as_deref()),
-            tenant: tenant.as_ref().map(|facts| &facts.policy),
-            owner,
-            address: arrival.address,
-        };
-        let verdict = policy::evaluate(facts, arrival.at);
+    fn judge(&self, joined: &Joined, owner: Owner<'_>, arrival: Arrival) -> Result<(), Refusal> {
+        let verdict = policy::evaluate(joined.facts(owner, arrival.address), arrival.at);
         // Both may refuse; the reason is the one that is looked at first, which is the order of the enum.
-        let reasons = [verdict.err(), self.check_denials(entry).err()];
+        let reasons = [verdict.err(), self.check_denials(&joined.entry).err()];
         let first = reasons.into_iter().flatten().min_by_key(|denied| *denied as u8);
         first.map_or(Ok(()), |denied| Err(Refusal::Denied(denied)))
     }
@@ -221,7 +216,7 @@ impl Gate {
 
     /// Charges a failed authentication to where it came from; false when there were too many.
     pub fn is_patient(&self, ask: &Ask) -> bool {
-        self.failures.admit(ask.arrival.address)
+        self.failures.admit(ask.arrival)
     }
 
     fn spend(&self, permit: &Permit, arrival: Arrival) -> Result<Option<Standing>, Turned> {

@@ -2,12 +2,14 @@
 //!
 //! **No resurrection.** A key that was revoked must not come back because a look-up that began earlier ends later.
 //! Everything that writes an entry goes through `and_compute_with`, which moka serialises per key, and reads the
-//! replica *inside* it. The feed does so after the replica's commit. So for a commit C and any load L of the same key:
-//! either L's closure ran before the feed's, then the feed's replaces what L put; or it ran after, then it read what C
-//! had committed. `insert`, `get_with` and `invalidate` bypass that order and are banned by lint. A missing key leaves
-//! no entry: absence is the replica's to say. The joined cells follow the same rule under their own lock.
+//! replica *inside* it. The feed does so after the replica's commit, which ends when readers see it. So for a commit C
+//! and any load L of the same key: either L's closure ran before the feed's, then the feed's replaces what L put; or it
+//! ran after, then it read what C had committed. `insert`, `get_with` and `invalidate` bypass that order and are banned
+//! by lint. A missing key leaves no entry: absence is the replica's to say. The joined cells follow the same rule under
+//! their own lock.
 
 mod cells;
+mod hash;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +28,7 @@ use moka::sync::Cache;
 
 use crate::replica::{Changed, ReplicaFault, SharedReplica};
 use cells::Cells;
+use hash::ByDigest;
 
 /// What is known of a tenant: whether it is active, and its tiers.
 #[derive(Clone, Debug)]
@@ -69,7 +72,7 @@ impl KeyEntry {
 /// The hot keys of an edge.
 pub struct Keyring {
     replica: SharedReplica,
-    hot: Cache<Digest, Arc<KeyEntry>>,
+    hot: Cache<Digest, Arc<KeyEntry>, ByDigest>,
     tenants: Cells<TenantId, TenantFacts>,
     customers: Cells<(TenantId, CustomerId), CustomerPolicy>,
     /// Held shared while a look-up loads and puts; taken once after the replica was replaced, to see them end.
@@ -80,7 +83,8 @@ impl Keyring {
     /// Over `replica`, with at most `most` keys held ready.
     pub fn new(replica: SharedReplica, most: u64) -> Self {
         let (tenants, customers) = (Cells::default(), Cells::default());
-        Self { replica, hot: Cache::new(most), tenants, customers, loading: RwLock::default() }
+        let hot = Cache::builder().max_capacity(most).build_with_hasher(ByDigest::default());
+        Self { replica, hot, tenants, customers, loading: RwLock::default() }
     }
 
     /// The key whose secret has this digest; `None` when there is none that this edge can read.
@@ -169,10 +173,7 @@ impl Keyring {
     }
 
     fn load(&self, digest: &Digest) -> Result<Option<Arc<KeyEntry>>, ReplicaFault> {
-        let Some(id) = self.replica.key_of(digest)? else { return Ok(None) };
-        let Some(Record::Key(policy, digests)) = self.replica.record(&Address::Key(id))? else {
-            return Ok(None);
-        };
+        let Some((policy, digests)) = self.replica.key_of(digest)? else { return Ok(None) };
         let Some(policy) = digests.opened_by(digest, policy) else { return Ok(None) };
         let tenant = self.tenants.get(&policy.tenant, || self.load_tenant(policy.tenant));
         let customer = policy.customer.as_ref().map(|id| {

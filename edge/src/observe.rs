@@ -4,6 +4,9 @@ mod connections;
 mod metrics;
 mod reports;
 
+use std::fmt::Arguments;
+use std::io::Write as _;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{Caller, REQUEST_ID};
@@ -26,13 +29,19 @@ pub fn tell_standing(headers: &mut HeaderMap, standing: Option<Standing>) {
     headers.insert(REMAINING, HeaderValue::from(remaining));
     headers.insert(RESET, HeaderValue::from(whole_at));
     let seconds = whole_in.as_secs() + u64::from(whole_in.subsec_nanos() > 0);
-    let fields = [
-        (RATE_LIMIT, format!("\"key\";r={remaining};t={seconds}")),
-        (RATE_LIMIT_POLICY, format!("\"key\";q={limit};w=60")),
-    ];
-    headers.extend(
-        fields.into_iter().filter_map(|(name, text)| Some((name, HeaderValue::try_from(text).ok()?))),
-    );
+    insert_written(headers, RATE_LIMIT, format_args!("\"key\";r={remaining};t={seconds}"));
+    insert_written(headers, RATE_LIMIT_POLICY, format_args!("\"key\";q={limit};w=60"));
+}
+
+/// Writes a short value where it takes no memory of its own.
+fn insert_written(headers: &mut HeaderMap, name: HeaderName, value: Arguments<'_>) {
+    let mut space = [0u8; 64];
+    let mut rest = &mut space[..];
+    let written = rest.write_fmt(value).map(|()| rest.len());
+    let Ok(left) = written else { return };
+    if let Ok(value) = HeaderValue::from_bytes(&space[..64 - left]) {
+        headers.insert(name, value);
+    }
 }
 
 /// The request id, on every answer.

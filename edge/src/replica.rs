@@ -4,6 +4,7 @@
 //! It is disposable: deleted or damaged, it is built again from the feed. One writer, the feed; readers see the last
 //! commit. It applies what the control plane says and never decides.
 
+mod denied;
 pub mod feed;
 mod file;
 mod filter;
@@ -13,19 +14,21 @@ pub(crate) mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use common::catalog::Version;
 use common::digest::Digest;
-use common::id::{ApplicationId, KeyId, SessionId, TenantId};
+use common::id::{ApplicationId, SessionId, TenantId};
+use common::key::Digests;
+use common::policy::KeyPolicy;
 use common::tier::Tier;
 use common::time::Timestamp;
 use common::wire::address::Address;
 use common::wire::v1::{Batch, Denials, Record};
 use common::wire::{Position, Unreadable};
-use dashmap::DashMap;
 use tokio::sync::watch;
 
+use denied::Denied;
 use filter::Filter;
 
 /// The replica could not be read or written: disk full, damaged, out of memory.
@@ -52,9 +55,10 @@ pub struct Changed {
 pub struct Replica {
     file: file::File,
     filter: Filter,
-    /// Denied until a record of this or a later sequence comes. Small: emptied by the records that follow each denial.
-    denied: DashMap<Address, u64>,
+    denied: Denied,
     position: watch::Sender<Position>,
+    /// Whether the position is one: told apart, because every request asks, and a look at the position is a lock.
+    is_usable: AtomicBool,
     head_issued_at: AtomicI64,
 }
 
@@ -65,9 +69,9 @@ impl Replica {
     /// When the directory cannot be used at all. A damaged file is put aside and begun anew.
     pub fn open(directory: &Path) -> Result<Self, ReplicaFault> {
         let file = file::File::open(directory)?;
-        let (filter, denied) = (Filter::of(&file)?, DashMap::new());
+        let (filter, denied) = (Filter::of(&file)?, Denied::default());
         for (address, sequence) in file.denied()? {
-            denied.insert(address, sequence);
+            denied.deny(address, sequence);
         }
         let (position, issued_at) = file.position()?;
         Ok(Self {
@@ -75,6 +79,7 @@ impl Replica {
             filter,
             denied,
             position: watch::channel(position).0,
+            is_usable: AtomicBool::new(position.epoch != 0),
             head_issued_at: AtomicI64::new(issued_at.millis()),
         })
     }
@@ -91,7 +96,7 @@ impl Replica {
 
     /// True once it has ever held a snapshot.
     pub fn is_usable(&self) -> bool {
-        self.position().epoch != 0
+        self.is_usable.load(Ordering::Acquire)
     }
 
     /// When the newest head that this replica has kept up with had been signed.
@@ -106,7 +111,7 @@ impl Replica {
 
     /// True when a denial of this address has come, and no record after it.
     pub fn is_denied(&self, address: &Address) -> bool {
-        self.denied.contains_key(address)
+        self.denied.holds(address)
     }
 
     /// False when no key has this digest, without a look at the disk; true for all that have one and for one in a
@@ -115,11 +120,11 @@ impl Replica {
         self.filter.may_hold(digest)
     }
 
-    /// The key that a digest belongs to.
+    /// The key that a digest belongs to, with all its digests.
     ///
     /// # Errors
     /// When the disk cannot be read.
-    pub fn key_of(&self, digest: &Digest) -> Result<Option<KeyId>, ReplicaFault> {
+    pub fn key_of(&self, digest: &Digest) -> Result<Option<(KeyPolicy, Digests)>, ReplicaFault> {
         self.file.key_of(digest)
     }
 
@@ -165,8 +170,7 @@ impl Replica {
     fn deny(&self, denials: &Denials) {
         // An address of a kind that this edge does not know has no rights here.
         for address in denials.addresses.iter().filter_map(|text| text.parse::<Address>().ok()) {
-            let mut at = self.denied.entry(address).or_insert(denials.sequence);
-            *at = (*at).max(denials.sequence);
+            self.denied.deny(address, denials.sequence);
         }
     }
 
@@ -174,9 +178,7 @@ impl Replica {
     /// arrives together with its denial, and its commit says the same.
     fn keep_denials(&self) -> Result<(), ReplicaFault> {
         let reached = self.position().sequence;
-        let open: Vec<(Address, u64)> = (self.denied.iter().filter(|denial| *denial.value() > reached))
-            .map(|denial| (denial.key().clone(), *denial.value()))
-            .collect();
+        let open = self.denied.those(|at| at > reached);
         if open.is_empty() { Ok(()) } else { self.file.deny(&open) }
     }
 
@@ -196,14 +198,14 @@ impl Replica {
         }
         for entry in parts.iter().flat_map(|part| &part.entries) {
             if let Ok(address) = entry.address.parse::<Address>() {
-                self.denied.remove_if(&address, |_, at| *at <= entry.sequence);
+                self.denied.lift(&address, entry.sequence);
             }
         }
     }
 
     /// Ends denials that the snapshot at `position` has overtaken. One of another history it overtakes in any case.
     fn lift_all(&self, position: Position) {
-        self.denied.retain(|_, at| self.outlasts(position, *at));
+        self.denied.retain(|at| self.outlasts(position, at));
     }
 
     /// Whether a denial at `sequence` of the present history says more than the snapshot at `position`.
@@ -214,6 +216,7 @@ impl Replica {
     /// Says that everything up to `position` is in force.
     fn advance(&self, position: Position) {
         self.position.send_replace(position);
+        self.is_usable.store(position.epoch != 0, Ordering::Release);
     }
 
     /// Notes that nothing newer was known at `issued_at`; on disk once a minute, so that after a restart the replica

@@ -3,15 +3,16 @@
 mod body;
 mod query;
 mod table;
+mod target;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::id::ApplicationId;
+use common::credential::{self, Carried};
 use common::routes::{Route, RouteId};
-use common::secret::Secret;
 use common::time::Timestamp;
 use http::header::HOST;
 use http::request::Parts;
@@ -20,7 +21,9 @@ use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use crate::error::Refusal;
 pub(crate) use body::read_fields;
 pub use query::Query;
-pub use table::{Params, Table};
+pub use table::Table;
+use target::Params;
+pub use target::Target;
 
 /// When and from where a request came.
 #[derive(Clone, Copy, Debug)]
@@ -38,16 +41,15 @@ pub struct Arrival {
 pub struct Ask {
     /// The line of the route table.
     pub route: &'static Route,
-    /// What its path names.
-    pub params: Params,
     /// GET, HEAD, …
     pub method: Method,
     /// The target, without our prefix.
-    pub target: Uri,
+    pub target: Target,
     /// All headers.
     pub headers: HeaderMap,
     /// Where from and when.
     pub arrival: Arrival,
+    params: Params,
 }
 
 impl Ask {
@@ -58,9 +60,9 @@ impl Ask {
     pub fn parse(parts: Parts, arrival: Arrival, table: &Table) -> Result<Self, Refusal> {
         let Parts { method, uri, version, headers, .. } = parts;
         check_host(&uri, version, &headers)?;
-        let target = table.without_prefix(&uri).ok_or(Refusal::UnknownRoute)?;
+        let target = table.without_prefix(uri).ok_or(Refusal::UnknownRoute)?;
         let (route, params) = table.find(&method, target.path())?;
-        Ok(Self { route, params, method, target, headers, arrival })
+        Ok(Self { route, method, target, headers, arrival, params })
     }
 
     /// The route's name.
@@ -68,12 +70,17 @@ impl Ask {
         self.route.id
     }
 
+    /// The name at that place of the path, from 0, decoded; empty when the path has fewer.
+    pub fn param(&self, number: usize) -> &str {
+        self.params.get(self.target.path(), number)
+    }
+
     /// The credential that came with it.
     ///
     /// # Errors
     /// When there are two.
-    pub fn credential(&self) -> Result<Option<Secret>, Refusal> {
-        common::credential::find(&self.headers).map_err(|_| Refusal::AmbiguousCredentials)
+    pub fn credential(&self) -> Result<Option<Carried<'_>>, Refusal> {
+        credential::find(&self.headers).map_err(|_| Refusal::AmbiguousCredentials)
     }
 
     /// The channel that is asked for (`X-Channel`).
@@ -86,13 +93,13 @@ impl Ask {
     }
 
     /// The application that the path names, or the query of the route that has it there.
-    pub fn application(&self) -> Option<ApplicationId> {
+    pub fn application(&self) -> Option<Cow<'_, str>> {
         if self.route.path.contains("{applicationId}") {
             // It is the first parameter of every path that has it.
-            return self.params.get(0).parse().ok();
+            return Some(self.param(0).into());
         }
         match self.id() {
-            RouteId::IssueLink => self.query().ok()?.get(&["applicationId"])?.parse().ok(),
+            RouteId::IssueLink => Some(self.query().ok()?.get(&["applicationId"])?.to_owned().into()),
             _ => None,
         }
     }
@@ -112,12 +119,13 @@ impl Ask {
 /// When the head is not one that we answer.
 pub fn asked_about(parts: &Parts, table: &Table) -> Result<Option<&'static str>, Refusal> {
     check_host(&parts.uri, parts.version, &parts.headers)?;
-    Ok(table.without_prefix(&parts.uri).and_then(|target| table.path(target.path())))
+    Ok(table.path(&parts.uri))
 }
 
 /// One Host, or an authority in the target; an HTTP/1.1 request without any has no owner.
 fn check_host(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut hosts = headers.get_all(HOST).iter();
+    // One walk: requests have few headers, and a look-up hashes its name byte by byte.
+    let mut hosts = headers.iter().filter(|(name, _)| *name == HOST).map(|(_, value)| value);
     let says = match (hosts.next(), hosts.next()) {
         (_, Some(_)) => "Send one Host header",
         (None, None) if version == Version::HTTP_11 && uri.authority().is_none() => "Send a Host header",
@@ -135,6 +143,22 @@ fn is_same(authority: &str, host: &HeaderValue) -> bool {
     authority.as_bytes().eq_ignore_ascii_case(host.as_bytes())
 }
 
+/// What a host may be written with (RFC 3986 section 3.2.2), looked up: this is asked of every byte of every request.
+static OF_HOSTS: [bool; 256] = {
+    let (mut bytes, marks) = ([false; 256], b"-._:[]~%!$&'()*+;=");
+    let mut byte = 0;
+    while byte < 128 {
+        bytes[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut mark = 0;
+    while mark < marks.len() {
+        bytes[marks[mark] as usize] = true;
+        mark += 1;
+    }
+    bytes
+};
+
 fn is_host(host: &[u8]) -> bool {
-    !host.is_empty() && host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._:[]~%!$&'()*+;=".contains(b))
+    !host.is_empty() && host.iter().all(|byte| OF_HOSTS[usize::from(*byte)])
 }

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use common::credential;
+use common::credential::{self, Carried};
 use common::digest::Digest;
 use common::problem::{Code, Problem};
 use common::routes::Route;
@@ -104,7 +104,7 @@ pub(super) async fn once(
 ) -> Handled {
     let name = if route.takes_idempotency_key() { name::find(&call.headers)? } else { None };
     let Some(name) = name else { return handler(desk.clone(), caller, call).await };
-    let secret = credential::find(&call.headers).ok().flatten();
+    let secret = credential::find(&call.headers).ok().flatten().map(Carried::into_secret);
     let secret = secret.ok_or_else(|| Failure::broken("api", "a caller without a credential was let in"))?;
     let tenant = caller.tenant().to_string();
     let id = fingerprint::of_parts([tenant.as_bytes(), caller.key().as_str().as_bytes(), name.as_bytes()]);

@@ -133,14 +133,10 @@ impl Wanted {
             return Ok(Named::of_query(ask)?.wanted()?);
         }
         let file = match ask.id() {
-            RouteId::DownloadNamed => FileWanted::Named(asked_name(ask.params.get(2))),
-            _ => FileWanted::Id(file_id(ask.params.get(2))?),
+            RouteId::DownloadNamed => FileWanted::Named(asked_name(ask.param(2))),
+            _ => FileWanted::Id(file_id(ask.param(2))?),
         };
-        Ok(Self {
-            application: application_id(ask.params.get(0))?,
-            version: version_wanted(ask.params.get(1))?,
-            file,
-        })
+        Ok(Self { application: application_id(ask.param(0))?, version: version_wanted(ask.param(1))?, file })
     }
 
     /// What a link was issued for.

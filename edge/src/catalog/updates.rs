@@ -118,7 +118,7 @@ impl Question {
             return Err(Refusal::BadParameters(faults));
         }
         Ok(Self {
-            application: application_id(ask.params.get(0))?,
+            application: application_id(ask.param(0))?,
             current,
             platform: Platform { os, arch },
             channel: channel.or_else(|| ask.channel().map(str::to_owned)),

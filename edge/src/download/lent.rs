@@ -47,13 +47,13 @@ impl Edge {
 
     /// The bytes behind a signed URL, as its key would get them now.
     pub(super) async fn download_linked(&self, ask: &Ask, caller: &Caller) -> Answer {
-        let link = Link::open(ask.params.get(0), &self.link_keys, ask.arrival.at)?;
+        let link = Link::open(ask.param(0), &self.link_keys, ask.arrival.at)?;
         let (admitted, account) = self.admit_lent(&link, link.is_shared, ask);
         let serving = async {
             let permit = &admitted?;
             let selected = &self.select_lent(permit, &link)?;
             // The name is in the URL for people to read: another one would promise another file.
-            if ask.params.get(1) != selected.object.file_name {
+            if ask.param(1) != selected.object.file_name {
                 return Err(Refusal::LinkInvalid.into());
             }
             let carrier = if link.is_shared { Carrier::Share } else { Carrier::Link };
@@ -69,7 +69,7 @@ impl Edge {
     }
 
     async fn follow_share(&self, ask: &Ask, caller: &Caller) -> Answer {
-        let share = Link::open(ask.params.get(0), &self.share_keys, ask.arrival.at)?;
+        let share = Link::open(ask.param(0), &self.share_keys, ask.arrival.at)?;
         let (admitted, account) = self.admit_lent(&share, true, ask);
         let serving = async {
             let permit = &admitted?;
@@ -101,7 +101,7 @@ impl Edge {
             Ok(permit) => Some(permit.entry()),
             Err(turned) => turned.key.as_ref(),
         };
-        let account = key.map(|key| Account::new(key, Some(link.application.clone())));
+        let account = key.map(|key| Account::new(key, Some(link.application.as_str())));
         (admitted.map_err(|turned| turned.failure), account)
     }
 

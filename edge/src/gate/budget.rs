@@ -10,10 +10,11 @@ use std::time::Duration;
 use common::id::KeyId;
 use common::limit::RequestsPerMinute;
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 
 use crate::request::Arrival;
 
-const SLOT: Duration = Duration::from_millis(250);
+const SLOT_MILLIS: u64 = 250;
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Where a key stands in its minute.
@@ -32,7 +33,7 @@ pub struct Standing {
 /// What the keys have spent. Kept apart from everything that may be evicted or replaced, and never dropped within the
 /// window.
 #[derive(Default)]
-pub struct Budgets(DashMap<KeyId, Window>);
+pub struct Budgets(DashMap<KeyId, Window, RandomState>);
 
 impl Budgets {
     /// Spends one request. The error is how long to wait until one fits.
@@ -121,12 +122,14 @@ impl Window {
 }
 
 fn slot_of(tick: Duration) -> u64 {
-    u64::try_from(tick.as_millis() / SLOT.as_millis()).unwrap_or(u64::MAX)
+    // Without the 128 bits of `as_millis`, whose division takes longer than all the rest.
+    let a_second = 1_000 / SLOT_MILLIS;
+    tick.as_secs().saturating_mul(a_second) + u64::from(tick.subsec_millis()) / SLOT_MILLIS
 }
 
 /// When a slot leaves the window.
 fn end_of(slot: u64) -> Duration {
-    Duration::from_millis((slot + 1).saturating_mul(250)) + WINDOW
+    Duration::from_millis((slot + 1).saturating_mul(SLOT_MILLIS)) + WINDOW
 }
 
 #[cfg(test)]

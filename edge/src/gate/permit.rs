@@ -1,16 +1,39 @@
 //! The permit: only the gate makes one, and without one there are no bytes.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use common::catalog::{self, Version};
 use common::id::ApplicationId;
-use common::key::Kind;
-use common::policy::{self, CustomerPolicy, Denied, KeyPolicy};
+use common::key::{Kind, Owner};
+use common::policy::{self, CustomerPolicy, Denied, Facts, KeyPolicy};
 use common::tier::Tier;
 
 use super::budget::Standing;
 use crate::error::Refusal;
 use crate::keyring::{Holder, KeyEntry, TenantFacts};
+
+/// A key with what it is joined with as that is now: what is judged is what is permitted.
+#[derive(Debug)]
+pub(super) struct Joined {
+    pub(super) entry: Arc<KeyEntry>,
+    tenant: Option<Arc<TenantFacts>>,
+    customer: Option<Arc<CustomerPolicy>>,
+}
+
+impl Joined {
+    pub(super) fn of(entry: Arc<KeyEntry>) -> Self {
+        let tenant = entry.tenant.load_full();
+        let customer = entry.customer.as_ref().and_then(|cell| cell.load_full());
+        Self { entry, tenant, customer }
+    }
+
+    /// What a verdict on it depends on.
+    pub(super) fn facts<'a>(&'a self, owner: Owner<'a>, address: IpAddr) -> Facts<'a> {
+        let tenant = self.tenant.as_ref().map(|facts| &facts.policy);
+        Facts { key: &self.entry.policy, customer: self.customer.as_deref(), tenant, owner, address }
+    }
+}
 
 /// Proof that a key was admitted, with what it was admitted as: one consistent view for the whole request.
 #[derive(Debug)]
@@ -22,10 +45,10 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The one constructor. Cells that were emptied since the verdict deny.
-    pub(super) fn new(entry: Arc<KeyEntry>) -> Result<Self, Refusal> {
-        let tenant = entry.tenant.load_full().ok_or(Refusal::Denied(Denied::TenantInactive))?;
-        let customer = entry.customer.as_ref().and_then(|cell| cell.load_full());
+    /// The one constructor. What is not known denies, whatever the verdict was.
+    pub(super) fn new(joined: Joined) -> Result<Self, Refusal> {
+        let Joined { entry, tenant, customer } = joined;
+        let tenant = tenant.ok_or(Refusal::Denied(Denied::TenantInactive))?;
         if entry.policy.kind == Kind::Customer && customer.is_none() {
             return Err(Refusal::Denied(Denied::CustomerInactive));
         }

@@ -1,32 +1,28 @@
 //! Session tokens at the gate: opened in memory, then judged as the key behind them would be.
 
-use std::sync::Arc;
-
 use common::key::Owner;
 use common::policy::Denied;
 use common::session::Claims;
 
+use super::permit::Joined;
 use super::{Gate, Turned};
 use crate::error::Refusal;
-use crate::keyring::KeyEntry;
 use crate::request::Arrival;
 
 impl Gate {
     /// The key that a session was opened by, as the secret of then opens it now.
-    pub(super) fn authenticate_session(
-        &self,
-        token: &str,
-        arrival: Arrival,
-    ) -> Result<Arc<KeyEntry>, Turned> {
+    pub(super) fn authenticate_session(&self, token: &str, arrival: Arrival) -> Result<Joined, Turned> {
         let claims = Claims::open(token, &self.sessions, arrival.at).map_err(Refusal::Denied)?;
         if self.replica.is_revoked(&claims.id)? {
             return Err(Refusal::Denied(Denied::SessionRevoked).into());
         }
         // None too when another secret took the place of that one.
         let entry = self.keyring.find_held(&claims.holder)?.ok_or(Refusal::Denied(Denied::Unknown))?;
-        match self.judge(&entry, Owner::Tenant(entry.policy.tenant), arrival) {
-            Ok(()) => Ok(entry),
-            Err(refusal) => Err(Turned::of(refusal, &entry)),
+        let owner = Owner::Tenant(entry.policy.tenant);
+        let joined = Joined::of(entry);
+        match self.judge(&joined, owner, arrival) {
+            Ok(()) => Ok(joined),
+            Err(refusal) => Err(Turned::of(refusal, &joined.entry)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Counters and gauges, in Prometheus text. No key, customer or path is a label: their number has no bound.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
 use common::time::Timestamp;
@@ -45,6 +46,8 @@ impl Drop for Counted {
 pub struct Metrics {
     registry: Registry,
     responses: Family<Class, Counter>,
+    /// The counters of the family by class, once there are any: a look-up there is a lock and a hash.
+    by_class: [OnceLock<Counter>; 6],
     connections: Gauge,
     bytes: Counter,
     sequence: Gauge,
@@ -60,6 +63,7 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::with_labels(std::iter::once(label)),
             responses: Family::default(),
+            by_class: Default::default(),
             connections: Gauge::default(),
             bytes: Counter::default(),
             sequence: Gauge::default(),
@@ -98,7 +102,12 @@ impl Metrics {
 
     /// Counts one answer.
     pub fn answered(&self, status: u16, bytes: Option<u64>) {
-        self.responses.get_or_create(&Class { status: Status(status / 100) }).inc();
+        let class = Class { status: Status(status / 100) };
+        let counter = || self.responses.get_or_create(&class).clone();
+        match self.by_class.get(usize::from(class.status.0)) {
+            Some(held) => held.get_or_init(counter).inc(),
+            None => counter().inc(),
+        };
         self.bytes.inc_by(bytes.unwrap_or(0));
     }
 

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
+use arc_swap::ArcSwap;
 use common::digest::Digest;
-use common::id::KeyId;
 use common::key::Digests;
+use common::policy::KeyPolicy;
 use common::time::Timestamp;
 use common::wire::address::Address;
 use common::wire::v1::{Batch, Entry, Head, Record};
 use common::wire::{Position, Unreadable};
 use redb::{
-    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
-    StorageError, Table, TableDefinition, WriteTransaction,
+    Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _,
+    ReadableTableMetadata as _, StorageError, Table, TableDefinition, WriteTransaction,
 };
 
 use super::{Changed, ReplicaFault};
@@ -47,7 +48,30 @@ faults!(
     std::io::Error
 );
 
-pub(super) struct File(Database);
+pub(super) struct File {
+    /// What readers see: opened once a commit instead of once a look-up, which costs more than the look-up itself.
+    /// Stands before the database, which is closed after its readers.
+    view: ArcSwap<View>,
+    database: Database,
+}
+
+/// The tables as the last commit left them.
+struct View {
+    records: ReadOnlyTable<&'static str, &'static [u8]>,
+    digests: ReadOnlyTable<&'static [u8; 32], &'static str>,
+}
+
+impl View {
+    fn of(database: &Database) -> Result<Self, ReplicaFault> {
+        let read = database.begin_read()?;
+        Ok(Self { records: read.open_table(RECORDS)?, digests: read.open_table(DIGESTS)? })
+    }
+
+    fn record(&self, address: &Address) -> Result<Option<Record>, ReplicaFault> {
+        let found = self.records.get(address.to_string().as_str())?;
+        Ok(found.and_then(|value| decode(address, value.value()).ok()))
+    }
+}
 
 impl File {
     pub(super) fn open(directory: &Path) -> Result<Self, ReplicaFault> {
@@ -73,11 +97,19 @@ impl File {
         tables.open_table(DENIED)?;
         tables.open_table(PLACE)?;
         tables.commit()?;
-        Ok(Self(database))
+        Ok(Self { view: ArcSwap::from_pointee(View::of(&database)?), database })
+    }
+
+    /// Readers see it from when this returns, and all of it. After every commit, however small: the pages that it freed
+    /// are kept for as long as somebody reads as before.
+    fn commit(&self, write: WriteTransaction) -> Result<(), ReplicaFault> {
+        write.commit()?;
+        self.view.store(View::of(&self.database)?.into());
+        Ok(())
     }
 
     pub(super) fn position(&self) -> Result<(Position, Timestamp), ReplicaFault> {
-        let table = self.0.begin_read()?.open_table(PLACE)?;
+        let table = self.database.begin_read()?.open_table(PLACE)?;
         let number =
             |name: &str| -> Result<u64, ReplicaFault> { Ok(table.get(name)?.map_or(0, |v| v.value())) };
         let issued = i64::try_from(number("issued")?).unwrap_or(0);
@@ -87,29 +119,30 @@ impl File {
         ))
     }
 
-    pub(super) fn key_of(&self, digest: &Digest) -> Result<Option<KeyId>, ReplicaFault> {
-        let table = self.0.begin_read()?.open_table(DIGESTS)?;
-        let found = table.get(&digest.0)?;
-        found.map(|id| id.value().parse().map_err(|_| Unreadable::new("key id").into())).transpose()
+    pub(super) fn key_of(&self, digest: &Digest) -> Result<Option<(KeyPolicy, Digests)>, ReplicaFault> {
+        let view = self.view.load();
+        let Some(id) = view.digests.get(&digest.0)? else { return Ok(None) };
+        let id = id.value().parse().map_err(|_| Unreadable::new("key id"))?;
+        match view.record(&Address::Key(id))? {
+            Some(Record::Key(policy, digests)) => Ok(Some((policy, digests))),
+            _ => Ok(None),
+        }
     }
 
     pub(super) fn record(&self, address: &Address) -> Result<Option<Record>, ReplicaFault> {
-        let table = self.0.begin_read()?.open_table(RECORDS)?;
-        let found = table.get(address.to_string().as_str())?;
-        Ok(found.and_then(|value| decode(address, value.value()).ok()))
+        self.view.load().record(address)
     }
 
     /// Whether anything stands at the address, readable or not.
     pub(super) fn holds(&self, address: &Address) -> Result<bool, ReplicaFault> {
-        let table = self.0.begin_read()?.open_table(RECORDS)?;
-        Ok(table.get(address.to_string().as_str())?.is_some())
+        Ok(self.view.load().records.get(address.to_string().as_str())?.is_some())
     }
 
     /// Records whose address begins with `prefix`. Unreadable ones are left out, which denies them.
     pub(super) fn records_below(&self, prefix: &str) -> Result<Vec<Record>, ReplicaFault> {
-        let table = self.0.begin_read()?.open_table(RECORDS)?;
+        let view = self.view.load_full();
         let mut records = Vec::new();
-        for row in table.range(prefix..)? {
+        for row in view.records.range(prefix..)? {
             let (address, value) = row?;
             if !address.value().starts_with(prefix) {
                 break;
@@ -121,7 +154,7 @@ impl File {
     }
 
     pub(super) fn denied(&self) -> Result<Vec<(Address, u64)>, ReplicaFault> {
-        let table = self.0.begin_read()?.open_table(DENIED)?;
+        let table = self.database.begin_read()?.open_table(DENIED)?;
         let mut denied = Vec::new();
         for row in table.iter()? {
             let (address, sequence) = row?;
@@ -132,32 +165,32 @@ impl File {
     }
 
     pub(super) fn digest_count(&self) -> Result<u64, ReplicaFault> {
-        Ok(self.0.begin_read()?.open_table(DIGESTS)?.len()?)
+        Ok(self.view.load().digests.len()?)
     }
 
     pub(super) fn each_digest(&self, mut each: impl FnMut(&[u8; 32])) -> Result<(), ReplicaFault> {
-        let table = self.0.begin_read()?.open_table(DIGESTS)?;
-        for row in table.iter()? {
+        let view = self.view.load_full();
+        for row in view.digests.iter()? {
             each(row?.0.value());
         }
         Ok(())
     }
 
     pub(super) fn deny(&self, denials: &[(Address, u64)]) -> Result<(), ReplicaFault> {
-        let write = self.0.begin_write()?;
+        let write = self.database.begin_write()?;
         deny(&write, denials)?;
-        Ok(write.commit()?)
+        self.commit(write)
     }
 
     pub(super) fn note_issued(&self, issued: Timestamp) -> Result<(), ReplicaFault> {
-        let write = self.0.begin_write()?;
+        let write = self.database.begin_write()?;
         note_issued(&write, issued)?;
-        Ok(write.commit()?)
+        self.commit(write)
     }
 
     /// All parts in one commit, on disk when this returns.
     pub(super) fn apply(&self, parts: &[Batch]) -> Result<Changed, ReplicaFault> {
-        let write = self.0.begin_write()?;
+        let write = self.database.begin_write()?;
         let mut changed = Changed::default();
         {
             let mut writer = Writer::open(&write)?;
@@ -168,29 +201,30 @@ impl File {
         if let Some(last) = parts.last() {
             place(&write, Position { epoch: last.epoch, sequence: last.sequence })?;
         }
-        write.commit()?;
+        self.commit(write)?;
         Ok(changed)
     }
 
     /// Begins the replacement of everything: readers go on with what was, until it is committed.
-    pub(super) fn replace(&self) -> Result<Replacement, ReplicaFault> {
-        let write = self.0.begin_write()?;
+    pub(super) fn replace(&self) -> Result<Replacement<'_>, ReplicaFault> {
+        let write = self.database.begin_write()?;
         write.delete_table(RECORDS)?;
         write.delete_table(DIGESTS)?;
         write.delete_table(DENIED)?;
         // Made again now: a snapshot without records must leave tables behind, too.
         Writer::open(&write)?;
-        Ok(Replacement { write, records: 0 })
+        Ok(Replacement { file: self, write, records: 0 })
     }
 }
 
 /// A replacement under way; dropped, it never happened.
-pub(super) struct Replacement {
+pub(super) struct Replacement<'f> {
+    file: &'f File,
     write: WriteTransaction,
     records: u64,
 }
 
-impl Replacement {
+impl Replacement<'_> {
     pub(super) fn put_all(&mut self, entries: &[Entry]) -> Result<(), ReplicaFault> {
         let mut writer = Writer::open(&self.write)?;
         let mut ignored = Changed::default();
@@ -211,7 +245,7 @@ impl Replacement {
         deny(&self.write, open)?;
         place(&self.write, head.position())?;
         note_issued(&self.write, head.issued_at)?;
-        Ok(self.write.commit()?)
+        self.file.commit(self.write)
     }
 }
 

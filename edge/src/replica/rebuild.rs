@@ -1,9 +1,7 @@
 //! The whole replica from the snapshot on the bus: bucket by bucket, one in memory at a time, all or nothing.
 
 use common::bus::{BusError, Feed};
-use common::wire::address::Address;
 use common::wire::v1::{Entry, Head, bucket};
-use dashmap::mapref::multiple::RefMulti;
 use tokio::sync::mpsc;
 
 use super::{Replica, ReplicaFault, SharedReplica};
@@ -68,10 +66,7 @@ impl Replica {
                 Some(entries) => replacement.put_all(&entries)?,
                 None => {
                     // The snapshot tells the whole truth up to its position; later denials stay.
-                    let stays =
-                        |denial: &RefMulti<'_, Address, u64>| self.outlasts(head.position(), **denial);
-                    let open: Vec<_> =
-                        self.denied.iter().filter(stays).map(|d| (d.key().clone(), *d)).collect();
+                    let open = self.denied.those(|at| self.outlasts(head.position(), at));
                     replacement.commit(head, &open)?;
                     self.filter.rebuild(&self.file)?;
                     return Ok(());

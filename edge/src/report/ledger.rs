@@ -9,6 +9,7 @@ use common::runtime::clock::Clock;
 use common::time::Timestamp;
 use common::wire::v1::event::{Transfer, Usage};
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 
 use super::{Account, MOST_TRANSFERS};
@@ -40,7 +41,7 @@ struct Count {
 /// Who is told of everything that is counted.
 pub struct Ledger {
     transfers: Mutex<Vec<Transfer>>,
-    usage: DashMap<Row, Count>,
+    usage: DashMap<Row, Count, RandomState>,
     /// Of rows in `usage`: its own count would take all its locks.
     rows: AtomicUsize,
     many: Notify,
@@ -50,7 +51,7 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn new(clock: Arc<dyn Clock>, metrics: ReportMetrics) -> Self {
-        let (transfers, usage, rows) = (Mutex::default(), DashMap::new(), AtomicUsize::new(0));
+        let (transfers, usage, rows) = (Mutex::default(), DashMap::default(), AtomicUsize::new(0));
         Self { transfers, usage, rows, many: Notify::new(), clock, metrics }
     }
 

@@ -2,26 +2,34 @@
 
 use common::routes::{ROUTES, Route, allowed_methods};
 use http::{Method, Uri};
-use percent_encoding::percent_decode_str;
 
+use super::target::{Params, Places, Target, begin_of_ours};
 use crate::error::Refusal;
-
-/// Decoded path parameters, in the order of the path. At most three.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Params(Vec<String>);
-
-impl Params {
-    /// The parameter at that place of the path, from 0; empty when the path has fewer.
-    pub fn get(&self, place: usize) -> &str {
-        self.0.get(place).map_or("", String::as_str)
-    }
-}
 
 /// The look-up.
 #[derive(Clone)]
 pub struct Table {
-    paths: matchit::Router<&'static str>,
+    paths: matchit::Router<Line>,
     prefix: String,
+}
+
+/// One path, with the routes that it has.
+#[derive(Clone)]
+struct Line {
+    path: &'static str,
+    routes: Vec<&'static Route>,
+    places: Places,
+}
+
+impl Line {
+    fn of(path: &'static str) -> Self {
+        let routes = ROUTES.iter().filter(|route| route.path == path).collect();
+        Self { path, routes, places: Places::of(path) }
+    }
+
+    fn route(&self, method: &Method) -> Option<&'static Route> {
+        self.routes.iter().copied().find(|route| route.method == method)
+    }
 }
 
 impl Table {
@@ -35,45 +43,33 @@ impl Table {
         for route in ROUTES.iter() {
             if !known.contains(&route.path) {
                 known.push(route.path);
-                paths.insert(route.path, route.path)?;
+                paths.insert(route.path, Line::of(route.path))?;
             }
         }
         Ok(Self { paths, prefix: prefix.trim_end_matches('/').to_owned() })
     }
 
     /// The target without our prefix. `None` for a target without a path, like `*`.
-    pub fn without_prefix(&self, uri: &Uri) -> Option<Uri> {
-        let whole =
-            uri.path_and_query().map(http::uri::PathAndQuery::as_str).filter(|text| text.starts_with('/'))?;
-        let bare =
-            whole.strip_prefix(self.prefix.as_str()).filter(|rest| rest.starts_with('/')).unwrap_or(whole);
-        // The authority stays: over HTTP/2 it alone says which host was asked (RFC 9113 section 8.3.1).
-        let mut parts = uri.clone().into_parts();
-        parts.path_and_query = Some(bare.parse().ok()?);
-        Uri::from_parts(parts).ok()
+    pub fn without_prefix(&self, uri: Uri) -> Option<Target> {
+        Target::new(uri, &self.prefix)
     }
 
-    /// The line of the table that a path is of, whatever the method.
-    pub fn path(&self, path: &str) -> Option<&'static str> {
-        self.paths.at(path).ok().map(|matched| *matched.value)
+    /// The line of the table that the path of a target is of, whatever the method.
+    pub fn path(&self, uri: &Uri) -> Option<&'static str> {
+        let path = uri.path().get(begin_of_ours(uri, &self.prefix)?..)?;
+        self.paths.at(path).ok().map(|matched| matched.value.path)
     }
 
     /// The route of a method and path, with what the path names. HEAD asks for what GET would answer.
     ///
     /// # Errors
     /// [`Refusal::UnknownRoute`], or [`Refusal::MethodNotAllowed`] with the methods that the path has.
-    pub fn find(&self, method: &Method, path: &str) -> Result<(&'static Route, Params), Refusal> {
-        let matched = self.paths.at(path).map_err(|_| Refusal::UnknownRoute)?;
-        let line = |method: &Method| {
-            ROUTES.iter().find(|route| route.path == *matched.value && route.method == method)
-        };
-        let read = || if *method == Method::HEAD { line(&Method::GET) } else { None };
-        let route = line(method).or_else(read);
-        let route = route.ok_or_else(|| Refusal::MethodNotAllowed(allowed_methods(matched.value)))?;
-        let decoded =
-            matched.params.iter().map(|(_, text)| percent_decode_str(text).decode_utf8().map(Into::into));
-        let params: Vec<String> = decoded.collect::<Result<_, _>>().map_err(|_| Refusal::UnknownRoute)?;
-        Ok((route, Params(params)))
+    pub(super) fn find(&self, method: &Method, path: &str) -> Result<(&'static Route, Params), Refusal> {
+        let line = self.paths.at(path).map_err(|_| Refusal::UnknownRoute)?.value;
+        let read = || if *method == Method::HEAD { line.route(&Method::GET) } else { None };
+        let route = line.route(method).or_else(read);
+        let route = route.ok_or_else(|| Refusal::MethodNotAllowed(allowed_methods(line.path)))?;
+        Ok((route, Params::of(path, line.places).ok_or(Refusal::UnknownRoute)?))
     }
 }
 
@@ -81,10 +77,15 @@ impl Table {
 mod tests {
     use super::*;
     use common::routes::RouteId;
+    use proptest::prelude::*;
 
     fn find(method: Method, path: &str) -> Result<(RouteId, Vec<String>), Refusal> {
         let table = Table::new("").unwrap();
-        table.find(&method, path).map(|(route, params)| (route.id, params.0))
+        let names = |params: Params| {
+            let named = (0..3).map(|number| params.get(path, number).to_owned());
+            named.filter(|name| !name.is_empty()).collect()
+        };
+        table.find(&method, path).map(|(route, params)| (route.id, names(params)))
     }
 
     #[test]
@@ -109,13 +110,54 @@ mod tests {
     fn targets_are_taken_with_and_without_the_public_prefix() {
         let table = Table::new("/dl/").unwrap();
         let check = |target: &str, path: Option<&str>| {
-            let bare = table.without_prefix(&target.parse().unwrap());
-            assert_eq!(bare.as_ref().map(Uri::path), path, "{target}");
+            let bare = table.without_prefix(target.parse().unwrap());
+            assert_eq!(bare.as_ref().map(Target::path), path, "{target}");
         };
         check("/dl/v1/applications?x=1", Some("/v1/applications"));
         check("/v1/applications", Some("/v1/applications"));
         check("/dlx/v1", Some("/dlx/v1"));
         check("http://other.example/dl/v1", Some("/v1"));
         check("*", None);
+    }
+
+    /// What the router itself would say a path names, decoded.
+    fn names_by_the_router(path: &str) -> Option<Vec<String>> {
+        let mut paths = matchit::Router::new();
+        for route in ROUTES {
+            // A path that is there already has the same names.
+            let _ = paths.insert(route.path, ());
+        }
+        let matched = paths.at(path).ok()?;
+        let decode = |text| percent_encoding::percent_decode_str(text).decode_utf8().map(Into::into).ok();
+        matched.params.iter().map(|(_, text)| decode(text)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_names_what_the_router_says(
+            route in prop::sample::select(ROUTES),
+            names in prop::collection::vec("([a-z0-9._+~-]|%2[0-9a-f]|%C3%BC|%ff|%|ü|\\{|\\}){1,8}", 3),
+            more in "(/|/x|\\?)?",
+        ) {
+            let mut names = names.into_iter();
+            let segment = |text: &'static str| match text.starts_with('{') {
+                true => names.next().unwrap_or_default(),
+                false => text.to_owned(),
+            };
+            let path = route.path.split('/').map(segment).collect::<Vec<_>>().join("/") + &more;
+            match (Table::new("").unwrap().find(route.method, &path), names_by_the_router(&path)) {
+                (Ok((found, params)), Some(names)) => {
+                    prop_assert_eq!(names.len(), found.path.matches('{').count());
+                    for number in 0..3 {
+                        let name = names.get(number).map_or("", String::as_str);
+                        prop_assert_eq!(params.get(&path, number), name, "{} {}", path, number);
+                    }
+                }
+                (Err(Refusal::UnknownRoute), None) => {}
+                // The names of another route took the place of a word of this one.
+                (Err(Refusal::MethodNotAllowed(_)), Some(_)) => {}
+                (found, names) => prop_assert!(false, "{}: {:?} {:?}", path, found, names),
+            }
+        }
     }
 }

@@ -6,7 +6,9 @@ use common::wire::Position;
 use common::wire::v1::Batch;
 
 use super::followed::{Desk, Edge};
-use super::world::{application, customer, customer_at, digest, entry, for_newer_readers, gone, key, key_at};
+use super::world::{
+    application, customer, customer_at, digest, entry, for_newer_readers, gone, key, key_at, key_of,
+};
 
 fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
@@ -130,14 +132,14 @@ async fn a_record_that_needs_a_newer_reader_denies_its_address_and_no_other() {
     for address in [key_at("key_1"), customer_at(), app.0] {
         assert_eq!(edge.replica.record(&address).unwrap(), None, "{address}: absence denies");
     }
-    assert_eq!(edge.replica.key_of(&digest(1)).unwrap(), None);
+    assert_eq!(key_of(&edge.replica, 1), None);
     assert!(edge.has(&key_at("key_2")));
     let changed = edge.told().last().unwrap().changed.clone().unwrap();
     assert!(changed.digests.contains(&digest(1)), "whoever holds it ready must hear of it");
     // And the other way round: the next write can be read again.
     desk.change(2, 3, &[key("key_1", 1)]).await;
     edge.reaches(1, 3).await;
-    assert_eq!(edge.replica.key_of(&digest(1)).unwrap(), Some("key_1".parse().unwrap()));
+    assert_eq!(key_of(&edge.replica, 1), Some("key_1".parse().unwrap()));
 }
 
 #[tokio::test]
@@ -148,8 +150,8 @@ async fn a_rotated_key_is_found_by_its_new_secret_alone() {
     edge.reaches(1, 1).await;
     desk.change(1, 2, &[key("key_1", 2)]).await;
     edge.reaches(1, 2).await;
-    assert_eq!(edge.replica.key_of(&digest(1)).unwrap(), None);
-    assert_eq!(edge.replica.key_of(&digest(2)).unwrap(), Some("key_1".parse().unwrap()));
+    assert_eq!(key_of(&edge.replica, 1), None);
+    assert_eq!(key_of(&edge.replica, 2), Some("key_1".parse().unwrap()));
     assert!(edge.replica.may_hold(&digest(2)));
     let digests = edge.told().last().unwrap().changed.clone().unwrap().digests;
     assert_eq!(digests, [digest(1), digest(2)]);

@@ -5,7 +5,7 @@ use common::wire::Position;
 use tempfile::TempDir;
 
 use super::followed::{Desk, Edge};
-use super::world::{digest, key, key_at};
+use super::world::{digest, key, key_at, key_of};
 use crate::replica::Replica;
 
 /// A directory that a replica of two keys, at position 1.2, was left in.
@@ -34,7 +34,7 @@ async fn records_open_denials_and_position_are_there_after_a_restart() {
     assert_eq!(replica.head_issued_at(), Timestamp::from_millis(60_000));
     assert!(replica.record(&key_at("key_2")).unwrap().is_some());
     assert!(replica.may_hold(&digest(2)));
-    assert_eq!(replica.key_of(&digest(2)).unwrap(), Some("key_2".parse().unwrap()));
+    assert_eq!(key_of(&replica, 2), Some("key_2".parse().unwrap()));
     assert!(replica.is_denied(&key_at("key_1")) && !replica.is_denied(&key_at("key_2")));
     drop(replica);
     // A snapshot that is older than the denial keeps it, on disk too.
@@ -87,7 +87,7 @@ async fn a_damaged_file_is_put_aside_and_built_again() {
         let edge = Edge::follow_in(&desk, directory, &[]);
         edge.reaches(1, 2).await;
         assert!(edge.has(&key_at("key_1")) && edge.has(&key_at("key_2")), "{what}");
-        assert_eq!(edge.replica.key_of(&digest(2)).unwrap(), Some("key_2".parse().unwrap()), "{what}");
+        assert_eq!(key_of(&edge.replica, 2), Some("key_2".parse().unwrap()), "{what}");
     }
 }
 

@@ -7,7 +7,7 @@ use common::wire::v1::Head;
 use common::wire::v1::bucket;
 
 use super::followed::{Desk, Edge};
-use super::world::{customer, customer_at, digest, entry, key, key_at};
+use super::world::{customer, customer_at, entry, key, key_at, key_of};
 
 #[tokio::test]
 async fn an_emptied_bus_leaves_everything_in_force() {
@@ -98,14 +98,14 @@ async fn a_snapshot_that_is_not_whole_leaves_all_as_it_was() {
         desk.put_head(&head).await;
         edge.looks(4).await;
         assert!(edge.has(&key_at("key_1")) && !edge.has(&key_at("key_2")), "{what}");
-        assert_eq!(edge.replica.key_of(&digest(1)).unwrap(), Some("key_1".parse().unwrap()), "{what}");
+        assert_eq!(key_of(&edge.replica, 1), Some("key_1".parse().unwrap()), "{what}");
         assert_eq!(edge.replica.position(), Position { epoch: 1, sequence: 5 }, "{what}");
         assert_eq!(edge.replica.head_issued_at(), fresh, "{what}: it does not keep up with that head");
         // The publisher repairs it.
         desk.snapshot(8, &rows).await;
         edge.reaches(1, 8).await;
         assert!(!edge.has(&key_at("key_1")) && edge.has(&key_at("key_2")), "{what}");
-        assert_eq!(edge.replica.key_of(&digest(1)).unwrap(), None, "{what}");
+        assert_eq!(key_of(&edge.replica, 1), None, "{what}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use common::catalog::{Application, File, FileType, Version};
 use common::digest::Digest;
-use common::id::{ApplicationId, TenantId};
+use common::id::{ApplicationId, KeyId, TenantId};
 use common::key::{self, Digests, Kind, Previous};
 use common::limit::RequestsPerMinute;
 use common::network::Allowlist;
@@ -39,6 +39,11 @@ pub(crate) fn secret(seed: u64) -> Secret {
 
 pub(crate) fn digest(seed: u64) -> Digest {
     key::digest_of(&secret(seed))
+}
+
+/// Which key the replica finds by the secret with that seed.
+pub(crate) fn key_of(replica: &Replica, seed: u64) -> Option<KeyId> {
+    replica.key_of(&digest(seed)).unwrap().map(|(key, _)| key.id)
 }
 
 pub(crate) fn tenant(is_active: bool) -> Row {

@@ -73,9 +73,7 @@ impl KeyForm {
 
     pub(super) fn into_policy(self, id: KeyId) -> Result<(KeyPolicy, Digests), Unreadable> {
         understood(&self.requires)?;
-        let networks: Vec<String> = self.ip_allowlist.iter().map(IpNet::to_string).collect();
-        let allowlist = Allowlist::parse(networks.iter().map(String::as_str))
-            .map_err(|_| Unreadable::new("allowlist"))?;
+        let allowlist = Allowlist::of(self.ip_allowlist).map_err(|_| Unreadable::new("allowlist"))?;
         let policy = KeyPolicy {
             id,
             tenant: self.tenant,
