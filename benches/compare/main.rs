@@ -6,18 +6,29 @@ mod arguments;
 mod cells;
 mod cost;
 mod desk;
+mod drawing;
 mod files;
+mod latency;
+mod machine;
+mod memory;
 mod nginx;
+mod paced;
 mod programs;
+mod report;
 mod rows;
 mod stage;
 mod statistics;
+mod table;
+mod targets;
 mod wrk;
 
 use std::process::ExitCode;
 
 use arguments::Arguments;
 use clap::Parser as _;
+use machine::Machine;
+use report::{Line, Report, Settings};
+use stage::Stage;
 
 /// Whatever ends a run: told in one line.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -44,11 +55,21 @@ fn told(failure: &Failure) -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let stage = stage::Stage::set(arguments).await?;
-    let rows = rows::chosen(&stage, arguments.only.as_deref());
-    let measured = cells::measure(&stage, &rows, arguments).await?;
-    for (row, cells) in rows.iter().zip(&measured) {
-        println!("{} {cells:?}", row.name);
+    let stage = Stage::set(arguments).await?;
+    let machine = Machine::look(&stage.cores);
+    // First, while the servers are fresh: an allocator keeps what a load once took.
+    let memory = memory::measure(&stage, arguments).await?;
+    let rows = rows::chosen(&stage, arguments.only.as_deref()).await?;
+    let cells = cells::measure(&stage, &rows, arguments).await?;
+    let latency = latency::measure(&stage, arguments).await?;
+    let lines = rows.iter().zip(&cells).map(|(row, cells)| Line::of(row, cells)).collect();
+    let report = Report { machine, settings: Settings::of(arguments), rows: lines, latency, memory };
+    println!("{}", table::print(&report));
+    if let Some(path) = &arguments.json {
+        std::fs::write(path, serde_json::to_string_pretty(&report)?)?;
+    }
+    if let Some(path) = &arguments.svg {
+        std::fs::write(path, drawing::draw(&report))?;
     }
     Ok(())
 }

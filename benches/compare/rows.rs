@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-use crate::stage::{APPLICATION, LISTED, Stage};
+use crate::Failure;
+use crate::stage::{LISTED, Stage};
+use crate::targets::{self, Target};
 
 /// Who does the work.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Peer {
     /// The edge.
     Ours,
@@ -26,11 +29,13 @@ impl fmt::Display for Peer {
 }
 
 /// What the cost is divided by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 pub(crate) enum Unit {
     /// Microseconds of CPU for one request.
+    #[serde(rename = "µs/request")]
     Request,
     /// Seconds of CPU for 10⁹ bytes.
+    #[serde(rename = "s/GB")]
     Gigabyte,
 }
 
@@ -43,97 +48,88 @@ impl fmt::Display for Unit {
     }
 }
 
-/// A request to one of them, and the process whose time it takes.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub(crate) peer: Peer,
-    pub(crate) pid: u32,
-    pub(crate) url: String,
-    pub(crate) headers: Vec<(String, String)>,
-}
-
 /// One line of the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) unit: Unit,
     pub(crate) connections: u32,
-    /// What a right answer is: its status and the size of its body.
+    /// The status of a right answer.
     pub(crate) status: u16,
+    /// Whether all answers are the same to the byte. Documents name the request that they answer, and are equally long.
+    pub(crate) is_file: bool,
+    /// Nobody where the edge cannot do the work at all.
     pub(crate) targets: Vec<Target>,
-    /// The most that ours may cost, as a part of what nginx costs.
-    pub(crate) bar: f64,
+    /// The most that ours may cost as a part of what nginx costs, where the bar says so.
+    pub(crate) bar: Option<f64>,
     /// The same against the floor.
     pub(crate) floor_bar: Option<f64>,
 }
 
-/// The rows of the bar whose name holds the filter.
-pub(crate) fn chosen(stage: &Stage, only: Option<&str>) -> Vec<Row> {
-    let filter = only.unwrap_or_default().to_lowercase();
-    let mut rows = all(stage);
-    rows.retain(|row| row.name.to_lowercase().contains(&filter));
-    rows
+/// The files by the names that all sides give them.
+pub(crate) const SMALL: &str = "1024.bin";
+pub(crate) const MIDDLE: &str = "65536.bin";
+const LARGE: &str = "1048576.bin";
+pub(crate) const HUGE: &str = "268435456.bin";
+
+/// Whether the filter of the command line wants what has this name.
+pub(crate) fn is_wanted(name: &str, only: Option<&str>) -> bool {
+    only.is_none_or(|filter| name.to_lowercase().contains(&filter.to_lowercase()))
 }
 
-/// The files by the names that both sides give them.
-const SMALL: &str = "1024.bin";
-const MIDDLE: &str = "65536.bin";
-const LARGE: &str = "1048576.bin";
-const HUGE: &str = "268435456.bin";
+/// The rows that are wanted.
+pub(crate) async fn chosen(stage: &Stage, only: Option<&str>) -> Result<Vec<Row>, Failure> {
+    let mut rows = files(stage);
+    rows.extend(documents(stage).await?);
+    rows.retain(|row| is_wanted(row.name, only));
+    Ok(rows)
+}
 
-fn all(stage: &Stage) -> Vec<Row> {
-    let clear = |name, file, unit, bar, floor_bar| Row {
-        floor_bar: Some(floor_bar),
-        ..row(name, unit, bar, vec![ours(stage, file), nginx(stage, "static", file), floor(stage, file)])
+fn files(stage: &Stage) -> Vec<Row> {
+    use Unit::{Gigabyte, Request};
+    let targets = |file, way| vec![targets::ours(stage, file), targets::nginx(stage, way, file)];
+    let clear = |name, file, unit, (bar, floor_bar)| {
+        let mut targets = targets(file, "static");
+        targets.push(targets::floor(stage, file));
+        Row { floor_bar: Some(floor_bar), ..row(name, unit, Some(bar), targets) }
     };
-    let tls =
-        |name, file, unit, bar| row(name, unit, bar, vec![ours_tls(stage, file), nginx_tls(stage, file)]);
+    let tls = |name, file, unit, bar| {
+        row(name, unit, Some(bar), vec![targets::ours_tls(stage, file), targets::nginx_tls(stage, file)])
+    };
+    let against = |name, way, bar| row(name, Request, bar, targets(SMALL, way));
     let few = |row: Row| Row { connections: 8, ..row };
-    let against =
-        |name, way, bar| row(name, Unit::Request, bar, vec![ours(stage, SMALL), nginx(stage, way, SMALL)]);
     vec![
-        clear("1 KiB", SMALL, Unit::Request, 0.70, 1.25),
-        clear("64 KiB", MIDDLE, Unit::Request, 0.75, 1.25),
-        clear("1 MiB", LARGE, Unit::Gigabyte, 0.60, 1.10),
-        few(clear("256 MiB", HUGE, Unit::Gigabyte, 1.00, 1.10)),
-        tls("TLS 1 KiB", SMALL, Unit::Request, 0.75),
-        tls("TLS 1 MiB", LARGE, Unit::Gigabyte, 0.45),
-        few(tls("TLS 256 MiB", HUGE, Unit::Gigabyte, 0.35)),
-        against("1 KiB, nginx auth_request", "auth-request", 0.10),
-        against("1 KiB, nginx Lua", "lua", 0.55),
+        clear("1 KiB", SMALL, Request, (0.70, 1.25)),
+        clear("64 KiB", MIDDLE, Request, (0.75, 1.25)),
+        clear("1 MiB", LARGE, Gigabyte, (0.60, 1.10)),
+        few(clear("256 MiB", HUGE, Gigabyte, (1.00, 1.10))),
+        tls("TLS 1 KiB", SMALL, Request, 0.75),
+        tls("TLS 1 MiB", LARGE, Gigabyte, 0.45),
+        few(tls("TLS 256 MiB", HUGE, Gigabyte, 0.35)),
+        against("1 KiB, auth_request", "auth-request", Some(0.10)),
+        against("1 KiB, auth_request, kept upstream", "auth-request-kept", None),
+        against("1 KiB, Lua", "lua", Some(0.55)),
     ]
 }
 
-fn row(name: &'static str, unit: Unit, bar: f64, targets: Vec<Target>) -> Row {
-    Row { name, unit, connections: 64, status: 200, targets, bar, floor_bar: None }
+/// What updaters ask, against a static file of nginx that is as large.
+async fn documents(stage: &Stage) -> Result<[Row; 2], Failure> {
+    let check = targets::at_edge(stage, &format!("/v1/updates/{LISTED}?current=1.0.0"));
+    let list = targets::at_edge(stage, &format!("/v1/applications/{LISTED}/versions?limit=20"));
+    let check = targets::beside_known(stage, check, "update.json").await?;
+    let list = targets::beside_file(stage, list, "versions.json").await?;
+    let bar = Some(1.00);
+    let check = Row { status: 304, is_file: false, ..row("update check, 304", Unit::Request, bar, check) };
+    let list = Row { is_file: false, ..row("20 versions listed", Unit::Request, bar, list) };
+    Ok([check, list])
 }
 
-fn target(stage: &Stage, peer: Peer, pid: u32, url: String) -> Target {
-    let headers = vec![("Authorization".to_owned(), format!("Bearer {}", stage.key))];
-    Target { peer, pid, url, headers }
+fn row(name: &'static str, unit: Unit, bar: Option<f64>, targets: Vec<Target>) -> Row {
+    Row { name, unit, connections: 64, status: 200, is_file: true, targets, bar, floor_bar: None }
 }
 
-fn ours(stage: &Stage, file: &str) -> Target {
-    let url = format!("http://{}/v1/download/{APPLICATION}/1.0.0/{file}", stage.clear.address);
-    target(stage, Peer::Ours, stage.clear.program.pid(), url)
-}
-
-fn ours_tls(stage: &Stage, file: &str) -> Target {
-    let url = format!("https://{}/v1/download/{APPLICATION}/1.0.0/{file}", stage.tls.address);
-    target(stage, Peer::Ours, stage.tls.program.pid(), url)
-}
-
-fn nginx(stage: &Stage, way: &str, file: &str) -> Target {
-    let url = format!("http://{}/{way}/{file}", stage.nginx.clear);
-    target(stage, Peer::Nginx, stage.nginx.program.pid(), url)
-}
-
-fn nginx_tls(stage: &Stage, file: &str) -> Target {
-    let url = format!("https://{}/static/{file}", stage.nginx.tls);
-    target(stage, Peer::Nginx, stage.nginx.program.pid(), url)
-}
-
-fn floor(stage: &Stage, file: &str) -> Target {
-    let url = format!("http://{}/{file}", stage.floor_address);
-    target(stage, Peer::Floor, stage.floor.pid(), url)
+#[test]
+fn filters_look_into_names() {
+    assert!(is_wanted("TLS 1 KiB", None) && is_wanted("TLS 1 KiB", Some("tls")));
+    assert!(!is_wanted("1 KiB", Some("TLS")));
 }

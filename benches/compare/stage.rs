@@ -12,13 +12,9 @@ use crate::Failure;
 use crate::arguments::Arguments;
 use crate::desk::{Desk, client};
 use crate::files::{self, Sample};
+use crate::machine::Cores;
 use crate::nginx::Nginx;
 use crate::programs::{Program, find, free_address, say};
-
-/// Where servers run that are measured.
-pub(crate) const SERVER_CORE: usize = 0;
-/// Where the load comes from, and where what is not measured runs.
-pub(crate) const OTHER_CORE: usize = 1;
 
 const CUSTOMER: &str = "customer";
 /// The application whose files are downloaded.
@@ -46,6 +42,7 @@ pub(crate) struct Stage {
     pub(crate) floor: Program,
     pub(crate) floor_address: SocketAddr,
     pub(crate) key: String,
+    pub(crate) cores: Cores,
     /// Where peers look for files by name.
     pub(crate) files: PathBuf,
     /// Where configurations and logs lie.
@@ -68,13 +65,14 @@ impl Stage {
         let www = directory.join("files");
         let samples = files::write(&www, &SIZES)?;
         certify(&directory)?;
-        let house = House { programs, directory };
+        let cores = Cores::choose()?;
+        let house = House { programs, directory, cores };
         let bus = free_address()?;
         let redis = house.redis(bus).await?;
         let (control_plane, desk, address) = house.control_plane(bus).await?;
         let key = fill(&desk, &samples, arguments.keys()).await?;
         let (clear, tls) = (house.edge(bus, address, false).await?, house.edge(bus, address, true).await?);
-        let nginx = Nginx::start(&house.directory, &www, &key, SERVER_CORE).await?;
+        let nginx = Nginx::start(&house.directory, &www, &key, cores.server).await?;
         let (floor, floor_address) = house.floor(&www).await?;
         let (files, directory) = (www, house.directory);
         let _background = vec![control_plane, redis];
@@ -85,6 +83,7 @@ impl Stage {
             floor,
             floor_address,
             key,
+            cores,
             files,
             directory,
             _background,
@@ -97,6 +96,7 @@ impl Stage {
 struct House {
     programs: PathBuf,
     directory: PathBuf,
+    cores: Cores,
 }
 
 impl House {
@@ -104,7 +104,7 @@ impl House {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command.args(["--port", &address.port().to_string()]).arg("--dir").arg(&self.directory);
-        let mut redis = Program::start(&command, OTHER_CORE, &self.directory.join("redis.log"))?;
+        let mut redis = Program::start(&command, self.cores.load, &self.directory.join("redis.log"))?;
         redis.listening(address).await?;
         Ok(redis)
     }
@@ -116,7 +116,7 @@ impl House {
         command.env("TIDEGATE_LISTEN", address.to_string()).env("TIDEGATE_ADMIN_LISTEN", private.to_string());
         command.env("TIDEGATE_BUS", format!("redis://{bus}")).env("TIDEGATE_DATA", &data);
         command.env("TIDEGATE_BLOBS", self.blobs());
-        let mut program = Program::start(&command, OTHER_CORE, &self.directory.join("desk.log"))?;
+        let mut program = Program::start(&command, self.cores.load, &self.directory.join("desk.log"))?;
         ready(&mut program, private).await?;
         let admin_key = std::fs::read_to_string(data.join("admin.key"))?;
         Ok((program, Desk::new(address, admin_key.trim().to_owned())?, address))
@@ -137,7 +137,8 @@ impl House {
             command.env("TIDEGATE_TLS_CERT", self.directory.join("cert.pem"));
             command.env("TIDEGATE_TLS_KEY", self.directory.join("key.pem"));
         }
-        let mut program = Program::start(&command, SERVER_CORE, &self.directory.join(format!("{name}.log")))?;
+        let mut program =
+            Program::start(&command, self.cores.server, &self.directory.join(format!("{name}.log")))?;
         ready(&mut program, private).await?;
         Ok(Edge { program, address })
     }
@@ -146,7 +147,7 @@ impl House {
         let address = free_address()?;
         let mut command = Command::new(beside("floor")?);
         command.arg(address.to_string()).arg(files);
-        let mut program = Program::start(&command, SERVER_CORE, &self.directory.join("floor.log"))?;
+        let mut program = Program::start(&command, self.cores.server, &self.directory.join("floor.log"))?;
         program.listening(address).await?;
         Ok((program, address))
     }

@@ -8,6 +8,7 @@ use tokio::process::Command;
 
 use crate::Failure;
 use crate::programs::pinned;
+use crate::targets::Target;
 
 /// Numbers instead of the rounded text that wrk prints by itself.
 const SCRIPT: &str = r#"
@@ -20,8 +21,7 @@ end
 
 /// What wrk is told.
 pub(crate) struct Load<'a> {
-    pub(crate) url: &'a str,
-    pub(crate) headers: &'a [(String, String)],
+    pub(crate) target: &'a Target,
     pub(crate) connections: u32,
     pub(crate) time: Duration,
 }
@@ -45,14 +45,14 @@ pub(crate) async fn run(script: &Path, core: usize, load: &Load<'_>) -> Result<S
     let mut command = Command::from(pinned(core));
     command.args(["wrk", "--threads", "1", "--connections", &load.connections.to_string()]);
     command.args(["--duration", &format!("{}s", load.time.as_secs()), "--timeout", "30s"]);
-    for (name, value) in load.headers {
+    for (name, value) in &load.target.headers {
         command.args(["--header", &format!("{name}: {value}")]);
     }
-    command.arg("--script").arg(script).arg(load.url).stdin(Stdio::null()).kill_on_drop(true);
+    command.arg("--script").arg(script).arg(&load.target.url).stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await?;
     let printed = String::from_utf8_lossy(&output.stdout);
     parse(&printed).map_err(|fault| {
-        format!("{}: {fault}: {printed}{}", load.url, String::from_utf8_lossy(&output.stderr)).into()
+        format!("{}: {fault}: {printed}{}", load.target.url, String::from_utf8_lossy(&output.stderr)).into()
     })
 }
 
