@@ -20,10 +20,10 @@ use crate::targets::{self, Target};
 const IDLE: u32 = 2_000;
 const READERS: u32 = 32;
 /// So many pieces each slow reader takes, one at each pause.
-const PIECES: u32 = 20;
+const PIECES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Until a server has done what it does now and then: reports, sweeps.
-const SETTLING: Duration = Duration::from_millis(1_500);
+const SETTLING: Duration = Duration::from_secs(1);
 const KIB: u64 = 1 << 10;
 
 /// Everything, of fresh servers.

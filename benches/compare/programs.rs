@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::Failure;
 
 /// How long a server may take until it answers: in a debug build too.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a server may take to end before it is made to.
 const GRACE: Duration = Duration::from_secs(2);
 

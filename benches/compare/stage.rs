@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -14,7 +14,9 @@ use crate::desk::{Desk, client};
 use crate::files::{self, Sample};
 use crate::machine::Cores;
 use crate::nginx::Nginx;
-use crate::programs::{Program, find, free_address, say};
+use crate::programs::{PATIENCE, Program, find, free_address, say};
+use crate::rows::SMALL;
+use crate::targets;
 
 const CUSTOMER: &str = "customer";
 /// The application whose files are downloaded.
@@ -76,7 +78,7 @@ impl Stage {
         let (floor, floor_address) = house.floor(&www).await?;
         let (files, directory) = (www, house.directory);
         let _background = vec![control_plane, redis];
-        Ok(Self {
+        let stage = Self {
             clear,
             tls,
             nginx,
@@ -88,7 +90,23 @@ impl Stage {
             directory,
             _background,
             _temporary: temporary,
-        })
+        };
+        stage.known().await?;
+        Ok(stage)
+    }
+
+    /// Waits until both edges have heard of the key, which was made last: so they know all the others too.
+    async fn known(&self) -> Result<(), Failure> {
+        let began = Instant::now();
+        for target in [targets::ours(self, SMALL), targets::ours_tls(self, SMALL)] {
+            while target.ask().await?.status != 200 {
+                if began.elapsed() > PATIENCE {
+                    return Err(format!("{} does not hear of the key", target.url).into());
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::rows::Unit;
 pub(crate) fn print(report: &Report) -> String {
     let (machine, settings) = (&report.machine, &report.settings);
     let about = format!(
-        "{}, Linux {}, {}, nginx {}; commit {} ({} build); {} rounds of {} s, {} keys\n",
+        "{}, Linux {}, {}, nginx {}; commit {} ({} build); {} × {} s, {} keys\n",
         machine.cpu,
         machine.kernel,
         machine.congestion_control,
@@ -117,6 +117,19 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_each_bar_has_its_verdict() {
-        insta::assert_snapshot!(print(&sample()), @"");
+        insta::assert_snapshot!(print(&sample()), @r"
+        x, Linux x, x, nginx x; commit x (release build); 3 × 4 s, 5 keys
+
+        server CPU            unit  ours  nginx  floor  ours÷nginx     bar  ours÷floor  bar
+        1 KiB & <more>  µs/request   6.0   10.0               0.60  ≤ 0.70                   met
+        1 KiB & <more>  µs/request   6.0   10.0               0.60  ≤ 0.50                   NOT MET
+        1 KiB & <more>  µs/request                                  ≤ 1.00                   not there
+
+        latency, µs  requests/s  ours p50  p99  p99.9  nginx p50  p99  p99.9
+        p99, 1 KiB        10000         0   90      0          0    0      0  NOT MET
+
+        memory, KiB      ours  nginx   bar
+        idle connection  17.0    0.9  ≤ 16  NOT MET
+        ");
     }
 }
