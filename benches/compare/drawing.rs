@@ -6,11 +6,11 @@ use crate::report::{Line, Report};
 use crate::rows::Unit;
 use crate::table::costs;
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 780.0;
 /// Where bars begin; names stand to the left of it.
-const LEFT: f64 = 220.0;
+const LEFT: f64 = 245.0;
 /// Room for the figures to the right of the longest bar.
-const FIGURES: f64 = 130.0;
+const FIGURES: f64 = 155.0;
 const BAR: f64 = 13.0;
 const GAP: f64 = 14.0;
 const HEAD: f64 = 74.0;
@@ -44,7 +44,7 @@ pub(crate) fn draw(report: &Report) -> String {
     }
     let machine = &report.machine;
     let about = format!(
-        "{}, Linux {}, nginx {}, commit {}: one core for the server, keys, limits and allowlists on",
+        "One core for the server. {}, Linux {}, nginx {}; commit {}",
         machine.cpu, machine.kernel, machine.nginx, machine.commit
     );
     let height = top + 20.0;

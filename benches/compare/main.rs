@@ -29,6 +29,7 @@ use clap::Parser as _;
 use machine::Machine;
 use report::{Line, Report, Settings};
 use stage::Stage;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Whatever ends a run: told in one line.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -43,10 +44,19 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = run(&arguments) => outcome,
-            _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+            told = interrupted() => Err(told.err().unwrap_or_else(|| "interrupted".into())),
         }
     });
     outcome.map_or_else(|failure| told(&failure), |()| ExitCode::SUCCESS)
+}
+
+/// Waits for Ctrl-C or SIGTERM: what was started ends with the run, and its directory goes.
+async fn interrupted() -> Result<(), Failure> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminated.recv() => Ok(()),
+        told = tokio::signal::ctrl_c() => Ok(told?),
+    }
 }
 
 fn told(failure: &Failure) -> ExitCode {

@@ -107,7 +107,7 @@ fn files(stage: &Stage) -> Vec<Row> {
         tls("TLS 1 MiB", LARGE, Gigabyte, 0.45),
         few(tls("TLS 256 MiB", HUGE, Gigabyte, 0.35)),
         against("1 KiB, auth_request", "auth-request", Some(0.10)),
-        against("1 KiB, auth_request, kept upstream", "auth-request-kept", None),
+        against("1 KiB, auth_request, keep-alive", "auth-request-kept", None),
         against("1 KiB, Lua", "lua", Some(0.55)),
     ]
 }
