@@ -72,9 +72,13 @@ struct Bar {
 fn bars(line: &Line) -> Vec<Bar> {
     let nginx = line.nginx.unwrap_or(1.0);
     let all = [("ours", line.ours), ("nginx", line.nginx), ("floor", line.floor)];
-    all.into_iter()
-        .filter_map(|(class, cost)| cost.map(|cost| Bar { class, cost, part: cost / nginx }))
-        .collect()
+    let bar = |(class, cost): (&'static str, Option<f64>)| {
+        let cost = cost?;
+        // Ours as in the table: the median of the rounds' ratios, not the ratio of their medians.
+        let part = line.against_nginx.filter(|_| class == "ours").unwrap_or(cost / nginx);
+        Some(Bar { class, cost, part })
+    };
+    all.into_iter().filter_map(bar).collect()
 }
 
 /// Draws a row from there on; gives where it ends.
@@ -165,6 +169,7 @@ mod tests {
     fn a_bar_that_is_too_long_is_cut_and_says_so() {
         let mut report = sample();
         report.rows[0].ours = Some(100.0);
+        report.rows[0].against_nginx = Some(10.0);
         let svg = draw(&report);
         assert!(svg.contains("⋯ 100.0 µs = 10.00×"), "{svg}");
     }

@@ -266,9 +266,11 @@ fn require(programs: &Path) -> Result<(), Failure> {
     }
     let release = if cfg!(debug_assertions) { "" } else { "--release " };
     let ours = [programs.join("tidegate-edge"), programs.join("tidegate-control-plane"), beside("floor")?];
-    for path in ours.iter().filter(|path| !path.is_file()) {
+    let missing: Vec<String> =
+        ours.iter().filter(|path| !path.is_file()).map(|path| path.display().to_string()).collect();
+    if !missing.is_empty() {
         let build = format!("cargo build {release}-p edge -p control-plane -p benches --bins");
-        return Err(format!("{} is missing: {build}", path.display()).into());
+        return Err(format!("missing: {}; {build}", missing.join(", ")).into());
     }
     Ok(())
 }

@@ -77,7 +77,7 @@ fn steady(latency: &Latency) -> Vec<String> {
 }
 
 fn held(memory: &Memory) -> Vec<String> {
-    let kibibytes = |bytes: u64| format!("{}.{}", bytes >> 10, (bytes & 1023) * 10 >> 10);
+    let kibibytes = |bytes: u64| format!("{}.{}", bytes >> 10, ((bytes & 1023) * 10) >> 10);
     vec![
         memory.name.clone(),
         kibibytes(memory.ours),
