@@ -32,7 +32,19 @@ const NEEDS: &[Need] = &[
         "an environment for schemathesis, inside the target directory",
     ),
     need("wget", "wget", "resumption as customers do it"),
+    // Where servers lie is in the path of root alone.
+    need("/usr/sbin/nginx", "nginx", "the peer that the edge is measured against, started privately"),
+    need(
+        "/usr/lib/nginx/modules/ngx_http_lua_module.so",
+        "libnginx-mod-http-lua",
+        "one of the ways in which it protects files",
+    ),
+    need("wrk", "wrk", "the load of that measurement"),
+    need("openssl", "openssl", "its certificate"),
 ];
+
+/// Packages that bring a service of the same name.
+const SERVICES: [&str; 2] = ["redis-server", "nginx"];
 
 const fn need(probe: &'static str, package: &'static str, why: &'static str) -> Need {
     Need { probe, package, why }
@@ -99,10 +111,10 @@ apt-get update
 apt-get install -y --no-install-recommends {packages}
 "
     );
-    if missing.iter().any(|need| need.package == "redis-server") {
-        script.push_str(
-            "if command -v systemctl >/dev/null; then systemctl disable redis-server || true; fi\n",
-        );
+    for service in SERVICES.iter().filter(|service| packages.split(' ').any(|package| package == **service)) {
+        script.push_str(&format!(
+            "if command -v systemctl >/dev/null; then systemctl disable {service} || true; fi\n"
+        ));
     }
     script
 }
@@ -136,6 +148,9 @@ fn only_what_is_missing_is_installed_and_no_server_is_left_running() {
     let redis = script(&missing(|probe| probe != "redis-server"));
     assert!(redis.contains("install -y --no-install-recommends redis-server\n"), "{redis}");
     assert!(redis.contains("policy-rc.d") && redis.contains("systemctl disable redis-server"), "{redis}");
+    let nginx = script(&missing(|probe| !probe.contains("nginx")));
+    assert!(nginx.contains("install -y --no-install-recommends nginx libnginx-mod-http-lua\n"), "{nginx}");
+    assert!(nginx.contains("systemctl disable nginx ") && !nginx.contains("redis"), "{nginx}");
     let tools = script(&missing(|probe| !["curl", "wget"].contains(&probe)));
     assert!(
         tools.contains("install -y --no-install-recommends curl wget\n") && !tools.contains("redis"),

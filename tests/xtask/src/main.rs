@@ -15,7 +15,7 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   test [--no-install] [FILTER…]   run all tests, or those whose name contains a FILTER; a FILTER that names
-                                  a test target (house, flow, schemathesis) runs that target. What the tests
+                                  a test target (house, flow, schemathesis, compare) runs that target. What the tests
                                   need from Debian is installed when it is missing, and schemathesis into the
                                   target directory; --no-install refuses instead
   prove [NAME]                    list the long proofs, or run one in release

@@ -30,7 +30,9 @@ pub(crate) fn tests(filters: &[String]) -> Vec<Step> {
     let mut test = [step("test --locked --workspace --no-fail-fast"), chosen].concat();
     if filters.is_empty() {
         let doc = step("test --locked --workspace --no-fail-fast --doc");
-        return vec![build, test, doc, step("test --locked --workspace --test schemathesis")];
+        let alone =
+            ["schemathesis", "compare"].map(|name| step(&format!("test --locked --workspace --test {name}")));
+        return [vec![build, test, doc], alone.to_vec()].concat();
     }
     if !names.is_empty() {
         test.push("--".to_owned());
@@ -89,6 +91,6 @@ fn filters_choose_targets_or_names() {
     check(&["prove"], "--tests -- prove");
     check(&[], "--tests --benches");
     assert_eq!(lines(&["flow", "a"])[0], "build --locked --workspace --bins --test flow");
-    assert_eq!(lines(&[]).len(), 4);
+    assert_eq!(lines(&[]).len(), 5);
     assert_eq!(lines(&["schemathesis"])[1], "test --locked --workspace --no-fail-fast --test schemathesis");
 }
