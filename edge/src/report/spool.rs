@@ -2,7 +2,7 @@
 //!
 //! Over its bound the oldest reports lose their transfers and keep their usage, which is what quotas and bills are made
 //! of; only when all have lost them do the oldest go. Nothing is fsynced: what a power failure tears does not open, and
-//! is dropped. Contents stay on disk, memory holds names alone, but for what the disk did not take.
+//! is dropped. Memory holds names, what the disk did not take, and for the way to the bus the newest few.
 
 mod files;
 
@@ -24,6 +24,9 @@ const MOST_REPORTS: usize = 250_000;
 /// Bytes of reports that the disk did not take.
 const MOST_IN_MEMORY: u64 = 16 << 20;
 
+/// Bytes of reports that lie on disk too: while the bus answers, nothing is read back.
+const MOST_COPIED: u64 = 4 << 20;
+
 /// The directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("the reports in {directory} cannot be read: {source}")]
@@ -44,7 +47,9 @@ struct Kept {
     bytes: u64,
     /// It has no transfers, or none any more.
     thin: bool,
-    /// The report itself, when the disk did not take it.
+    /// The disk took it.
+    on_disk: bool,
+    /// The report itself, as it was sealed here.
     memory: Option<Bytes>,
 }
 
@@ -78,7 +83,8 @@ impl Spool {
     ) -> Result<Self, SpoolError> {
         let opened = Files::open(&directory);
         let (files, left) = opened.map_err(|source| SpoolError { directory, source })?;
-        let kept = left.into_iter().map(|(id, bytes)| Kept { id, bytes, thin: false, memory: None });
+        let kept =
+            left.into_iter().map(|(id, bytes)| Kept { id, bytes, thin: false, on_disk: true, memory: None });
         let mut queue = Queue::default();
         kept.for_each(|kept| queue.push(kept));
         metrics.pending(queue.kept.len());
@@ -100,18 +106,20 @@ impl Spool {
         let id = Id { boot: report.boot, number: report.number };
         let Some(sealed) = self.seal(report) else { return self.metrics.lost(Lost::Reports, 1) };
         let (bytes, thin) = (sealed.len() as u64, report.transfers.is_empty());
-        let memory = match self.files.write(id, &sealed).await {
-            Ok(()) => None,
-            Err(error) if self.in_memory() + bytes > MOST_IN_MEMORY => {
+        let on_disk = match self.files.write(id, &sealed).await {
+            Ok(()) => true,
+            Err(error) if self.in_memory(false) + bytes > MOST_IN_MEMORY => {
                 tracing::error!(%error, number = id.number, "a report is lost: the disk did not take it");
                 return self.metrics.lost(Lost::Reports, 1);
             }
             Err(error) => {
                 tracing::warn!(%error, number = id.number, "a report is kept in memory: the disk did not take it");
-                Some(sealed)
+                false
             }
         };
-        self.queue().push(Kept { id, bytes, thin, memory });
+        let is_held = !on_disk || self.in_memory(true) + bytes <= MOST_COPIED;
+        let memory = if is_held { Some(sealed) } else { None };
+        self.queue().push(Kept { id, bytes, thin, on_disk, memory });
         self.make_room().await;
         self.metrics.pending(self.pending());
         self.grown.notify_one();
@@ -130,7 +138,7 @@ impl Spool {
                 return Some((id, sealed));
             }
             match self.files.read(id).await {
-                Ok(sealed) if self.unseal(&sealed).is_some() => return Some((id, sealed.into())),
+                Ok(sealed) if self.is_ours(&sealed) => return Some((id, sealed.into())),
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     tracing::warn!(%error, number = id.number, "a kept report cannot be read now");
                     return None;
@@ -152,7 +160,7 @@ impl Spool {
 
     async fn remove(&self, id: Id) {
         let removed = self.queue().remove(id);
-        if removed.is_some_and(|kept| kept.memory.is_none()) {
+        if removed.is_some_and(|kept| kept.on_disk) {
             self.files.remove(id).await;
         }
         self.metrics.pending(self.pending());
@@ -194,10 +202,10 @@ impl Spool {
         let thin = whole.and_then(|report| self.seal(&Report { transfers: Vec::new(), ..report }));
         let Some(sealed) = thin else { return self.remove(id).await };
         // Gone to memory when the disk does not take it: it is small.
-        let written = self.files.write(id, &sealed).await.is_ok();
+        let on_disk = self.files.write(id, &sealed).await.is_ok();
         let bytes = sealed.len() as u64;
-        let memory = if written { None } else { Some(sealed) };
-        if self.queue().replace(Kept { id, bytes, thin: true, memory }) {
+        let memory = if on_disk { None } else { Some(sealed) };
+        if self.queue().replace(Kept { id, bytes, thin: true, on_disk, memory }) {
             self.metrics.lost(Lost::Transfers, lost as u64);
         } else {
             // Sent meanwhile.
@@ -209,8 +217,16 @@ impl Spool {
         self.queue().kept.iter().find(|kept| kept.id == id)?.memory.clone()
     }
 
-    fn in_memory(&self) -> u64 {
-        self.queue().kept.iter().filter(|kept| kept.memory.is_some()).map(|kept| kept.bytes).sum()
+    /// Bytes of reports in memory: of those that the disk took, or of those that it did not.
+    fn in_memory(&self, on_disk: bool) -> u64 {
+        let queue = self.queue();
+        let held = queue.kept.iter().filter(|kept| kept.on_disk == on_disk && kept.memory.is_some());
+        held.map(|kept| kept.bytes).sum()
+    }
+
+    /// Whether nothing was torn or changed since it was sealed.
+    fn is_ours(&self, sealed: &[u8]) -> bool {
+        std::str::from_utf8(sealed).is_ok_and(|text| self.keys.open(text).is_some())
     }
 
     fn seal(&self, report: &Report) -> Option<Bytes> {
