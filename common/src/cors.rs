@@ -5,7 +5,7 @@
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, ORIGIN,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -35,17 +35,27 @@ const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
 const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 const TUS: HeaderValue = HeaderValue::from_static("1.0.0");
 
-/// Lets pages of every origin read an answer, whatever was said about that before.
-pub fn open(headers: &mut HeaderMap) {
+/// Lets pages of every origin read an answer, whatever was said about that before. What of it is told in headers only
+/// a page wants to know, and it names itself (Fetch standard, section 3.1): others are spared the long line.
+pub fn open(headers: &mut HeaderMap, is_page: bool) {
+    // Always, so that an answer that a browser kept opens to a page that asks for it later.
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, TOLD);
+    if is_page {
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, TOLD);
+    }
+}
+
+/// Whether a page of some origin asks.
+#[must_use]
+pub fn is_page(request: &HeaderMap) -> bool {
+    request.contains_key(ORIGIN)
 }
 
 /// The headers of an answer to `OPTIONS`; `path` is the line of the route table, when the request's is in it.
 #[must_use]
 pub fn options(path: Option<&str>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
-    open(&mut headers);
+    open(&mut headers, true);
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, TAKEN);
     headers.insert(ACCESS_CONTROL_MAX_AGE, A_DAY);
@@ -98,7 +108,7 @@ mod tests {
         for value in ["https://a.example", "*"] {
             headers.append(ACCESS_CONTROL_ALLOW_ORIGIN, value.parse().unwrap());
         }
-        open(&mut headers);
+        open(&mut headers, true);
         assert_eq!(headers.get_all(ACCESS_CONTROL_ALLOW_ORIGIN).iter().collect::<Vec<_>>(), [ANY]);
     }
 }

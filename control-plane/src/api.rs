@@ -210,7 +210,8 @@ async fn answer(
         return options(Some(path).filter(|path| !path.is_empty()), &request_id);
     }
     let format = Format::of_headers(request.headers());
-    let expects_continue = request.headers().contains_key(EXPECT);
+    let (is_page, expects_continue) =
+        (cors::is_page(request.headers()), request.headers().contains_key(EXPECT));
     let method = request.method().clone();
     let (parts, body) = request.into_parts();
     let (body, rest) = lent::lend(body);
@@ -247,7 +248,7 @@ async fn answer(
             response
         }
     };
-    cors::open(response.headers_mut());
+    cors::open(response.headers_mut(), is_page);
     response
 }
 

@@ -47,6 +47,7 @@ impl Edge {
         arrival: Arrival,
     ) -> Response<Body> {
         let caller = Caller::of(&head.headers, || self.make_request_id());
+        let is_page = cors::is_page(&head.headers);
         let is_head = head.method == Method::HEAD;
         let answer = if head.method == Method::OPTIONS {
             asked_about(&head, &self.table).map(options).map_err(Failure::from)
@@ -62,7 +63,7 @@ impl Edge {
         };
         let mut response = answer.unwrap_or_else(|failure| caller.tell(failure, arrival.at));
         tell_request_id(response.headers_mut(), &caller);
-        cors::open(response.headers_mut());
+        cors::open(response.headers_mut(), is_page);
         if is_head { head_of(response) } else { response }
     }
 

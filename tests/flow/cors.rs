@@ -91,7 +91,14 @@ async fn every_other_answer_may_be_read_by_every_page() {
         Client::new(&system.desk, None).get("/v1/management/customers").await.expect(401),
     ];
     for told in answers {
-        assert_open(&told);
+        assert_eq!(told.header_lines("access-control-allow-origin"), ["*"], "{told:?}");
+        // Nobody asked from a page.
+        assert!(told.header_lines("access-control-expose-headers").is_empty(), "{told:?}");
+    }
+    for client in [&customer, &admin.0, &system.at_desk().0, &Client::new(&system.desk, None)] {
+        for path in ["/v1/applications", "/v1/nothing", "/v1/management/customers", &stock.path()] {
+            assert_open(&client.get_with(path, "origin", "https://console.example").await);
+        }
     }
 }
 
