@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use benches::{Rooms, head, rooms};
+use benches::{Rooms, head, key_text, replica, rooms};
 use common::mac::{MacKeys, Purpose};
 use common::secret::Secret;
 use common::time::Timestamp;
@@ -31,14 +31,16 @@ struct Shop {
     rooms: Rooms,
     permit: Permit,
     links: MacKeys,
+    _directory: tempfile::TempDir,
 }
 
 impl Shop {
     fn open() -> Option<Self> {
-        let rooms = rooms(1_000, 1_000);
-        let permit = rooms.gate.admit(&asked(&rooms, DOWNLOAD)?).ok()?;
+        let directory = tempfile::tempdir().ok()?;
+        let rooms = rooms(&replica(directory.path(), 1_000), 1_000);
+        let permit = rooms.gate.admit(&asked(DOWNLOAD)?).ok()?;
         let secret = Secret::new("an-edge-secret-of-ours".to_owned());
-        Some(Self { rooms, permit, links: MacKeys::derive(&[secret], Purpose::Link) })
+        Some(Self { rooms, permit, links: MacKeys::derive(&[secret], Purpose::Link), _directory: directory })
     }
 
     /// Downloads the object, but for its bytes.
@@ -75,10 +77,10 @@ impl Shop {
     }
 }
 
-fn asked(rooms: &Rooms, target: &str) -> Option<Ask> {
+fn asked(target: &str) -> Option<Ask> {
     let address = [127, 0, 0, 1].into();
     let arrival = Arrival { address, at: Timestamp::from_millis(1_800_000_000_000), tick: Duration::ZERO };
-    let mut parts = head(rooms.keys.first()?);
+    let mut parts = head(&key_text(0));
     parts.uri = target.parse().ok()?;
     Ask::parse(parts, arrival, &Table::new("").ok()?).ok()
 }
@@ -91,7 +93,7 @@ fn again(mut ask: Ask, etag: Option<&HeaderValue>) -> Ask {
 
 fn benchmark(criterion: &mut Criterion) {
     let Some(shop) = Shop::open() else { return };
-    let ask = |target| asked(&shop.rooms, target);
+    let ask = |target| asked(target);
     let (Some(download), Some(listing), Some(check)) = (ask(DOWNLOAD), ask(LISTING), ask(CHECK)) else {
         return;
     };

@@ -1,6 +1,8 @@
 //! What the benchmarks stand on: an edge's rooms over a replica with many keys, filled through the public door, a bus.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has nothing to measure")]
 
+mod shop;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +37,8 @@ pub struct Rooms {
     pub gate: Gate,
     /// Holds hot keys ready.
     pub keyring: Arc<Keyring>,
+    /// Shows `my-app` with 20 versions.
+    pub catalog: Catalog,
 }
 
 struct Nobody;
@@ -52,7 +56,8 @@ const KEYS_A_CUSTOMER: usize = 10;
 pub fn rooms(replica: &SharedReplica, hot: u64) -> Rooms {
     let keyring = Arc::new(Keyring::new(replica.clone(), hot));
     let gate = Gate::new(keyring.clone(), replica.clone(), Staleness { most: Duration::MAX, denies: false });
-    Rooms { gate, keyring }
+    let cursors = MacKeys::derive(&[Secret::new("an-edge-secret-of-ours".to_owned())], Purpose::Cursor);
+    Rooms { gate, keyring, catalog: Catalog::new(replica.clone(), 100, cursors) }
 }
 
 /// A replica in `directory` that holds `count` keys; it is filled when it is new, and else taken as it is.
@@ -99,6 +104,7 @@ fn secret(number: usize) -> Secret {
 /// Bucket by bucket: ten million records at once would not fit into memory.
 async fn publish(bus: &LocalBus, signing: &SigningKey, count: usize) {
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); BUCKETS];
+    let shop = shop::rows(TENANT.parse().expect("a tenant"), &customer(0).applications[0]);
     let records = 1 + count.div_ceil(KEYS_A_CUSTOMER) + count;
     for number in 0..records {
         members[usize::from(record(number, count).0.bucket())].push(number);
@@ -109,7 +115,9 @@ async fn publish(bus: &LocalBus, signing: &SigningKey, count: usize) {
             let (address, record) = record(number, count);
             Entry::new(&address, 1, Some(&record())).expect("an entry")
         };
-        let entries: Vec<Entry> = numbers.into_iter().map(entry).collect();
+        let shown = shop.iter().filter(|(address, _)| address.bucket() == bucket);
+        let shown = shown.map(|(address, record)| Entry::new(address, 1, Some(record)).expect("an entry"));
+        let entries: Vec<Entry> = numbers.into_iter().map(entry).chain(shown).collect();
         let (name, packed) = bucket::pack(&entries).expect("a bucket");
         bus.put_bucket(&name, packed).await.expect("the bus");
         if !entries.is_empty() {
@@ -117,7 +125,14 @@ async fn publish(bus: &LocalBus, signing: &SigningKey, count: usize) {
         }
     }
     let issued_at = Timestamp::from_millis(1);
-    let head = Head { epoch: 1, sequence: 1, announced: 1, issued_at, records: records as u64, buckets };
+    let head = Head {
+        epoch: 1,
+        sequence: 1,
+        announced: 1,
+        issued_at,
+        records: (records + shop.len()) as u64,
+        buckets,
+    };
     let sealed = seal::seal(seal::Kind::Head, &head.encode().expect("a head"), signing);
     bus.put_head(head.position(), sealed).await.expect("the bus");
 }

@@ -52,6 +52,8 @@ pub struct Edge {
     pub(crate) gate: Gate,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) origin: Origin,
+    /// Whether files may be sent without a copy.
+    pub(crate) zero_copy: bool,
     pub(crate) forwarder: Forwarder,
     pub(crate) link_keys: MacKeys,
     pub(crate) share_keys: MacKeys,
@@ -225,7 +227,8 @@ fn build(
             .with_sessions(derive(Purpose::Session))
             .with_tenancy(config.tenancy),
         catalog: catalog.clone(),
-        origin: Origin::new(config.blobs.clone()),
+        zero_copy: config.zero_copy,
+        origin: Origin::new(config.blobs.clone(), config.held_files),
         forwarder: Forwarder::new(config.control_plane.clone(), site, keys, replica.clone())
             .map_err(other)?,
         link_keys: derive(Purpose::Link),

@@ -18,6 +18,8 @@ use crate::listen::{Deadlines, Limits, Runtimes};
 
 /// Reports that wait for the bus, in MiB: some 400 000 transfers.
 const REPORT_SPOOL_MIB: u64 = 256;
+/// MiB of small files held in memory.
+const HELD_FILES_MIB: u64 = 64;
 /// Connections of one address: an office or a carrier behind one has some hundreds, a proxy of the vendor's own more.
 const MOST_OF_ADDRESS: u32 = 4_096;
 
@@ -78,6 +80,10 @@ pub struct Config {
     pub hot_keys: u64,
     /// Applications held ready.
     pub hot_applications: u64,
+    /// Bytes of small files held in memory; each open file counts for some of them.
+    pub held_files: u64,
+    /// Whether clear text may be sent from files without a copy.
+    pub zero_copy: bool,
     /// Certificate chain and key, PEM.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// How an old replica is treated.
@@ -112,6 +118,8 @@ impl Config {
             },
             hot_keys: 100_000,
             hot_applications: 10_000,
+            held_files: HELD_FILES_MIB << 20,
+            zero_copy: true,
             tls: None,
             staleness: Staleness { most: Duration::from_secs(86_400), denies: false },
             share_links: ShareLinks::Stream,
@@ -166,6 +174,13 @@ fn read(settings: &mut Settings) -> Option<Config> {
         settings.defaulted("tenancy", "single", |text| text.parse().map_err(|e| format!("'{text}' {e}")));
     let limits = read_limits(settings);
     let hot_keys = settings.defaulted("hot_keys", "100000", |text| parse_number(text, 1, 100_000_000));
+    let held_files = settings
+        .defaulted("held_files_mib", &HELD_FILES_MIB.to_string(), |text| parse_number(text, 1, 1 << 20));
+    let zero_copy = settings.defaulted("zero_copy", "on", |text| match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("'{text}' must be on or off")),
+    });
     let tls = read_tls(settings);
     let staleness = read_staleness(settings);
     let share_links = settings.defaulted("share_links", "stream", parse_share_links);
@@ -198,6 +213,8 @@ fn read(settings: &mut Settings) -> Option<Config> {
         limits: limits?,
         hot_keys: hot_keys?,
         hot_applications: 10_000,
+        held_files: held_files? << 20,
+        zero_copy: zero_copy?,
         tls,
         staleness: staleness?,
         share_links: share_links?,

@@ -2,6 +2,7 @@
 //! it plans becomes a body that reads pieces of an immutable file.
 
 pub mod body;
+pub mod chunk;
 mod conditional;
 mod document;
 mod headers;
@@ -10,6 +11,7 @@ pub mod plain;
 mod range;
 pub mod receipt;
 pub mod told;
+mod window;
 
 use std::sync::Arc;
 

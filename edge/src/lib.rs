@@ -12,7 +12,7 @@ pub mod config;
 pub mod deliver;
 pub mod download;
 pub mod error;
-mod file_io;
+pub mod file_io;
 pub mod forward;
 pub mod gate;
 pub mod keyring;

@@ -6,22 +6,47 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use common::digest::Digest;
+use moka::sync::Cache;
 
-/// The directory that the control plane puts blobs into.
+use crate::file_io::Mapping;
+
+/// Files up to this size are kept in memory whole: one write from memory costs less than sending from a file.
+/// Measured: see docs/performance.md.
+const SMALL: u64 = 32 << 10;
+/// What an open file weighs beside its bytes: with 64 MiB there are at most some thousand descriptors.
+const WEIGHT: u32 = 16 << 10;
+/// How long a file stays open unasked about the disk: the space of a removed one is free after that.
+const HELD_FOR: Duration = Duration::from_secs(60);
+
+/// The directory that the control plane puts blobs into, and the files of it that are open.
 #[derive(Clone, Debug)]
 pub struct Origin {
     root: PathBuf,
+    /// Never decides whether a file may be had: it is asked after the catalog said so.
+    open: Cache<Digest, Arc<ImmutableFile>>,
 }
 
 /// An open file whose bytes never change while anybody reads it.
 #[derive(Debug)]
 pub struct ImmutableFile {
-    file: File,
     size: u64,
     digest: Digest,
+    bytes: Held,
+}
+
+/// How the bytes of a file are held.
+#[derive(Debug)]
+enum Held {
+    /// All in memory.
+    Memory(Bytes),
+    /// Open, and mapped to be sent without a copy.
+    Mapped(Arc<Mapping>),
+    /// Open; the kernel does not map it.
+    Open(File),
 }
 
 /// Why bytes that should be there cannot be had. To be logged once by who tells the caller; names no path.
@@ -36,28 +61,33 @@ pub enum OriginFault {
 }
 
 impl Origin {
-    pub fn new(root: PathBuf) -> Self {
-        Self { root }
+    /// Over that directory, holding files that weigh at most `most` together: a small one its bytes, and each some more.
+    pub fn new(root: PathBuf, most: u64) -> Self {
+        let weigh = |_: &Digest, file: &Arc<ImmutableFile>| file.weight();
+        let open = Cache::builder().weigher(weigh).max_capacity(most).time_to_live(HELD_FOR).build();
+        Self { root, open }
     }
 
     /// The file of `digest`, none when there is none. Safe to cancel: an opened file that nobody waits for is closed.
     pub async fn open(&self, digest: &Digest, size: u64) -> Result<Option<Arc<ImmutableFile>>, OriginFault> {
         let digest = *digest;
+        if let Some(file) = self.open.get(&digest).filter(|file| file.size == size) {
+            return Ok(Some(file));
+        }
         let path = self.root.join(digest.blob_path());
         let opened = tokio::task::spawn_blocking(move || open_blocking(&path, digest, size)).await;
-        opened.map_err(|e| OriginFault::Unreadable { digest, source: io::Error::other(e) }).flatten()
+        let opened =
+            opened.map_err(|e| OriginFault::Unreadable { digest, source: io::Error::other(e) }).flatten()?;
+        Ok(opened.map(|file| self.open.entry(digest).or_insert(file).into_value()))
     }
 
     /// All bytes of a small file, none when there is none.
     pub async fn read(&self, digest: &Digest, size: u64) -> Result<Option<Bytes>, OriginFault> {
+        let Some(file) = self.open(digest, size).await? else { return Ok(None) };
         let digest = *digest;
-        let path = self.root.join(digest.blob_path());
-        let read = tokio::task::spawn_blocking(move || {
-            let Some(file) = open_blocking(&path, digest, size)? else { return Ok(None) };
-            let bytes = file.read_exact(0, size);
-            bytes.map(Some).map_err(|source| OriginFault::Unreadable { digest, source })
-        });
-        read.await.map_err(|e| OriginFault::Unreadable { digest, source: io::Error::other(e) }).flatten()
+        let read = tokio::task::spawn_blocking(move || file.read_exact(0, size));
+        let read = read.await.map_err(io::Error::other).flatten();
+        read.map(Some).map_err(|source| OriginFault::Unreadable { digest, source })
     }
 }
 
@@ -75,7 +105,22 @@ fn open_blocking(path: &Path, digest: Digest, size: u64) -> Result<Option<Arc<Im
     if metadata.len() != size {
         return Err(OriginFault::WrongSize { digest, expected: size, found: metadata.len() });
     }
-    Ok(Some(Arc::new(ImmutableFile { file, size, digest })))
+    let bytes = if size <= SMALL {
+        Held::Memory(read_exact(&file, 0, size).map_err(unreadable)?)
+    } else {
+        match file.try_clone().and_then(Mapping::new) {
+            Ok(mapping) => Held::Mapped(mapping),
+            Err(_) => Held::Open(file),
+        }
+    };
+    Ok(Some(Arc::new(ImmutableFile { size, digest, bytes })))
+}
+
+fn read_exact(file: &File, position: u64, end: u64) -> io::Result<Bytes> {
+    let length = usize::try_from(end.saturating_sub(position)).map_err(io::Error::other)?;
+    let mut buffer = vec![0; length];
+    file.read_exact_at(&mut buffer, position)?;
+    Ok(buffer.into())
 }
 
 impl ImmutableFile {
@@ -89,15 +134,50 @@ impl ImmutableFile {
         self.digest
     }
 
+    /// The bytes from `position` up to `end`, without waiting, when they are held in memory.
+    pub fn held(&self, position: u64, end: u64) -> Option<Bytes> {
+        let Held::Memory(bytes) = &self.bytes else { return None };
+        let (from, to) = (usize::try_from(position).ok()?, usize::try_from(end).ok()?);
+        (from <= to && to <= bytes.len()).then(|| bytes.slice(from..to))
+    }
+
+    /// The mapping of the file, when it has one.
+    pub fn mapping(&self) -> Option<&Arc<Mapping>> {
+        match &self.bytes {
+            Held::Mapped(mapping) => Some(mapping),
+            Held::Memory(_) | Held::Open(_) => None,
+        }
+    }
+
+    /// The file, unless it is held in memory.
+    pub fn file(&self) -> Option<&File> {
+        match &self.bytes {
+            Held::Memory(_) => None,
+            Held::Mapped(mapping) => Some(mapping.file()),
+            Held::Open(file) => Some(file),
+        }
+    }
+
     /// The bytes from `position` up to `end`. Blocks. Fewer than that are an error: somebody cut the file.
     pub fn read_exact(&self, position: u64, end: u64) -> io::Result<Bytes> {
-        let length = usize::try_from(end.saturating_sub(position)).map_err(io::Error::other)?;
-        let mut buffer = vec![0; length];
-        let read = self.file.read_exact_at(&mut buffer, position);
-        read.map_err(|e| {
-            io::Error::new(e.kind(), format!("blob {} from {position} to {end}: {e}", self.digest))
-        })?;
-        Ok(buffer.into())
+        let read = match self.file() {
+            Some(file) => read_exact(file, position, end),
+            None => self.held(position, end).ok_or_else(|| io::ErrorKind::UnexpectedEof.into()),
+        };
+        read.map_err(|error| self.named(&error))
+    }
+
+    /// The same error, saying of which file.
+    pub fn named(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("blob {}: {error}", self.digest))
+    }
+
+    fn weight(&self) -> u32 {
+        let held = match &self.bytes {
+            Held::Memory(bytes) => u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            Held::Mapped(_) | Held::Open(_) => 0,
+        };
+        held.saturating_add(WEIGHT)
     }
 }
 

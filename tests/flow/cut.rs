@@ -3,7 +3,7 @@
 use reqwest::Method;
 use support::content::{bytes, checksum};
 use support::cutting::Cutter;
-use support::tools::{Fetch, aria2, axel, certify, curl_until_whole, sha256sum, wget_until_whole};
+use support::tools::{Fetch, aria2, axel, certificate, curl_until_whole, sha256sum, wget_until_whole};
 use support::{PATIENCE, Stock, System, eventually};
 
 /// Cut about ten times when it comes in one piece at a time.
@@ -12,7 +12,7 @@ const BEFORE_A_CUT: std::ops::Range<u64> = 150_000..1_500_000;
 
 /// Two edges, the second behind TLS, and a large file that both know.
 async fn shop(certificates: &std::path::Path) -> (System, Stock, String) {
-    let pair = certify(certificates).await;
+    let pair = certificate(certificates, "localhost").await;
     let system = System::adjusted(2, |edge, config| {
         config.tls = (edge == 1).then(|| pair.clone());
     })
@@ -68,6 +68,6 @@ async fn what_is_cut_at_random_in_clear_text_is_whole_in_the_end() {
 async fn what_is_cut_at_random_under_tls_is_whole_in_the_end() {
     let certificates = tempfile::tempdir().unwrap();
     let (system, stock, path) = shop(certificates.path()).await;
-    let certificate = certificates.path().join("cert.pem");
+    let certificate = certificates.path().join("localhost.pem");
     check(&system.edges[1], &path, &stock.key.text, Some(&certificate)).await;
 }

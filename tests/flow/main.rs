@@ -45,3 +45,4 @@ mod updates;
 mod upload;
 mod upload_inputs;
 mod versions;
+mod zero_copy;

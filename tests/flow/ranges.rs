@@ -5,7 +5,7 @@ use reqwest::{Method, Version};
 use support::client::send;
 use support::content::checksum;
 use support::multipart::{parts_of, split_as_updaters_do};
-use support::tools::certify;
+use support::tools::certificate;
 use support::{Answer, Client, Stock, System};
 
 const SIZE: usize = 200_000;
@@ -188,7 +188,7 @@ const CONDITIONS: &[(&[(&str, &str)], &str)] = &[
 
 /// Two edges, the second behind TLS, and a file that both know.
 async fn shop(certificates: &std::path::Path) -> (System, Stock) {
-    let pair = certify(certificates).await;
+    let pair = certificate(certificates, "localhost").await;
     let system = System::adjusted(2, |edge, config| {
         config.tls = (edge == 1).then(|| pair.clone());
     })

@@ -4,6 +4,7 @@
 //! the size as an argument, so that `flow` runs the same thing small. `cargo xtask prove` lists the modules below;
 //! `cargo xtask prove NAME` runs one, in release, alone, with its output shown.
 
+mod bytes;
 mod large;
 mod machine;
 mod random;

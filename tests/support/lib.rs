@@ -23,6 +23,7 @@ pub mod multipart;
 pub mod ports;
 pub mod program;
 pub mod raw;
+pub mod readers;
 pub mod redis;
 pub mod reporting;
 pub mod schemathesis;

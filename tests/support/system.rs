@@ -205,6 +205,8 @@ fn edge_config(name: &str, desk: &Desk, directory: &Path) -> EdgeConfig {
         },
         hot_keys: 1_000,
         hot_applications: 100,
+        held_files: 1 << 20,
+        zero_copy: true,
         tls: None,
         staleness: Staleness { most: Duration::from_secs(86_400), denies: false },
         share_links: ShareLinks::Stream,

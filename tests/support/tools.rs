@@ -25,16 +25,16 @@ pub async fn sha256sum(path: &Path) -> String {
     text.split(' ').next().unwrap().to_owned()
 }
 
-/// A certificate for `127.0.0.1` that signed itself, and its key.
-pub async fn certify(directory: &Path) -> (PathBuf, PathBuf) {
-    let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
-    let (to, key_to) = (certificate.to_str().unwrap(), key.to_str().unwrap());
-    let make =
-        ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"];
-    let name =
-        ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key_to, "-out", to];
-    run("openssl", &[&make[..], &name].concat()).await;
-    (certificate, key)
+/// Certificate and key for this machine, made by openssl, under a name of their own.
+pub async fn certificate(directory: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let (chain, key) = (directory.join(format!("{name}.pem")), directory.join(format!("{name}.key")));
+    let made = format!(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={name} -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE -out {} -keyout {}",
+        chain.display(),
+        key.display()
+    );
+    run("openssl", &made.split(' ').collect::<Vec<_>>()).await;
+    (chain, key)
 }
 
 /// A download that may be cut on its way.

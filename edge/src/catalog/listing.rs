@@ -104,18 +104,26 @@ impl Catalog {
     ///
     /// # Errors
     /// 404 for what this key may not know of.
-    pub fn read_application(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listing, Failure> {
+    pub fn read_application(&self, permit: &Permit, ask: &Ask) -> Result<Arc<Listed>, Failure> {
         let view = self.view(permit, &application_id(ask.param(0))?)?;
-        let latest = self.visible(permit, &view, None).next().map(|version| &version.name);
-        Ok(render_success(&ApplicationShape::new(&view.application, latest), None, request_id)?)
+        let name = self.name_of("application", (permit, ask), &view);
+        self.kept_or_made(name, || {
+            let shape = ApplicationShape::new(&view.application, self.newest(permit, &view));
+            Ok(Listed { told: Told::render(&shape, None)?, next: None, is_behind: false })
+        })
     }
 
     /// `GET /v1/applications/{id}/versions`: whole, unless a page is asked for.
     ///
     /// # Errors
     /// 404 for what this key may not know of, 400 for a query that it cannot obey.
-    pub fn list_versions(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listed, Failure> {
+    pub fn list_versions(&self, permit: &Permit, ask: &Ask) -> Result<Arc<Listed>, Failure> {
         let view = self.view(permit, &application_id(ask.param(0))?)?;
+        let name = self.name_of("versions", (permit, ask), &view);
+        self.kept_or_made(name, || self.make_versions(permit, ask, &view))
+    }
+
+    fn make_versions(&self, permit: &Permit, ask: &Ask, view: &View) -> Result<Listed, Failure> {
         let mut fields = ask.query()?.fields();
         let id = &view.application.id;
         let searched = fields.text("changelog").flatten().map(|text| folded(&text));
@@ -141,9 +149,15 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Catalog::version`].
-    pub fn list_files(&self, permit: &Permit, ask: &Ask, request_id: &str) -> Result<Listed, Failure> {
+    pub fn list_files(&self, permit: &Permit, ask: &Ask) -> Result<Arc<Listed>, Failure> {
         let view = self.view(permit, &application_id(ask.param(0))?)?;
-        let version = self.version(permit, &view, &version_wanted(ask.param(1))?, ask.channel())?;
+        let name = self.name_of("files", (permit, ask), &view);
+        let name = name.map(|name| name.and(ask.param(1).as_bytes()));
+        self.kept_or_made(name, || self.make_files(permit, ask, &view))
+    }
+
+    fn make_files(&self, permit: &Permit, ask: &Ask, view: &View) -> Result<Listed, Failure> {
+        let version = self.version(permit, view, &version_wanted(ask.param(1))?, ask.channel())?;
         let list = list_of("files", permit).and(view.application.id.as_str()).and(version.id.as_str());
         let page = self.page_or_whole(ask.query()?.fields(), list)?;
         let (cut, turn) = page.cut(&version.files, |file, after| place_of_file(file) > *after, place_of_file);

@@ -104,6 +104,10 @@ pub(super) fn asked_version(text: &str) -> String {
 
 /// The name of a file in a path, in the form that names are kept in: a Mac writes `é` as two characters.
 fn asked_name(text: &str) -> String {
+    if text.is_ascii() {
+        // Composed already.
+        return text.to_owned();
+    }
     parse_file_name(text).unwrap_or_else(|_| text.to_owned())
 }
 

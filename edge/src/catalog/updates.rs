@@ -146,7 +146,7 @@ impl Catalog {
     /// # Errors
     /// 404 for an application that this key may not know of.
     pub fn recall_update(&self, permit: &Permit, ask: &Ask) -> Result<Result<Arc<Check>, Asked>, Failure> {
-        let view = self.view(permit, &application_id(ask.params.get(0))?)?;
+        let view = self.view(permit, &application_id(ask.param(0))?)?;
         let name = self.name_of("updates", (permit, ask), &view);
         Ok(self.checks.find(name.as_ref()).ok_or(Asked { view, name }))
     }

@@ -1,5 +1,5 @@
 //! What flows to a client: pieces of immutable files and of memory, or the body of somebody else's answer.
-//! A piece says which bytes are meant; how they are read is said in one place, `read`.
+//! A piece says which bytes are meant; how they come to be at hand is said in one place, `window`.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,16 +9,23 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio_util::task::AbortOnDropHandle;
 
-use super::receipt::Slip;
+use super::chunk::Chunk;
+use super::receipt::{Slip, Tally};
+use super::window::{Window, Windows};
 use crate::origin::ImmutableFile;
 
-/// The most that is read at once, and so what a transfer holds in memory beside the connection's buffer.
-const PIECE: u64 = 256 * 1024;
-
 type Foreign = Pin<Box<dyn http_body::Body<Data = Bytes, Error = io::Error> + Send>>;
-type Read = AbortOnDropHandle<io::Result<Bytes>>;
+
+/// How the bytes of files reach the connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Carriage {
+    /// Through memory: TLS and HTTP/2 have work to do with each byte.
+    #[default]
+    Copied,
+    /// From the file itself, if it can be mapped: HTTP/1.1 in clear text.
+    Mapped,
+}
 
 /// Bytes to send, wherever they are.
 #[derive(Debug)]
@@ -63,9 +70,16 @@ impl Body {
         Self(Kind::Pieces(Pieces::new(pieces, None)))
     }
 
-    /// The same, and `slip` is written on the way and told at the end.
+    /// The same, and `slip` is written as they are taken and told at the end.
     pub fn witnessed(pieces: impl IntoIterator<Item = Piece>, slip: Slip) -> Self {
-        Self(Kind::Pieces(Pieces::new(pieces, Some(Box::new(slip)))))
+        Self(Kind::Pieces(Pieces::new(pieces, Some(slip))))
+    }
+
+    /// Says how its files are to be carried, before its first byte is asked for.
+    pub fn carry(&mut self, carriage: Carriage) {
+        if let Kind::Pieces(pieces) = &mut self.0 {
+            pieces.windows.carry(carriage);
+        }
     }
 
     /// A body that comes from elsewhere and is passed on as it comes.
@@ -75,16 +89,19 @@ impl Body {
 }
 
 impl http_body::Body for Body {
-    type Data = Bytes;
+    type Data = Chunk;
     type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    ) -> Poll<Option<io::Result<Frame<Chunk>>>> {
         match &mut self.0 {
             Kind::Pieces(pieces) => pieces.poll_next(context).map(|next| next.map(|n| n.map(Frame::data))),
-            Kind::Stream(body) => body.as_mut().poll_frame(context),
+            Kind::Stream(body) => {
+                let next = ready!(body.as_mut().poll_frame(context));
+                Poll::Ready(next.map(|frame| frame.map(|frame| frame.map_data(Chunk::memory))))
+            }
         }
     }
 
@@ -105,74 +122,50 @@ impl http_body::Body for Body {
 
 struct Pieces {
     queue: VecDeque<Piece>,
-    /// Bytes still to be handed out, those being read included.
+    /// Bytes still to be handed out.
     remaining: u64,
-    /// With the position that it reads from. Dropped with the body: a read that has not begun does not begin.
-    reading: Option<(Read, u64)>,
+    windows: Windows,
     /// After a failed read there is no end, only the failure again.
     broken: bool,
-    slip: Option<Box<Slip>>,
-}
-
-impl Drop for Pieces {
-    fn drop(&mut self) {
-        if let Some(slip) = self.slip.take() {
-            slip.end(self.remaining == 0);
-        }
-    }
+    tally: Option<Arc<Tally>>,
 }
 
 impl Pieces {
-    fn new(pieces: impl IntoIterator<Item = Piece>, slip: Option<Box<Slip>>) -> Self {
+    fn new(pieces: impl IntoIterator<Item = Piece>, slip: Option<Slip>) -> Self {
         let queue: VecDeque<_> = pieces.into_iter().filter(|piece| piece.len() > 0).collect();
         let remaining = queue.iter().map(Piece::len).sum();
-        Self { queue, remaining, reading: None, broken: false, slip }
+        let tally = slip.map(|slip| Tally::new(slip, remaining));
+        Self { queue, remaining, windows: Windows::default(), broken: false, tally }
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Chunk>>> {
         if self.broken {
             return Poll::Ready(Some(Err(io::Error::other("the body broke before its end"))));
         }
-        if self.reading.is_none() {
+        if !self.windows.is_opening() {
             match self.queue.pop_front() {
                 None => return Poll::Ready(None),
-                Some(Piece::Memory(bytes)) => return Poll::Ready(Some(Ok(self.hand_out(bytes)))),
-                Some(Piece::File { file, position, end }) => self.begin_read(file, position, end),
+                Some(Piece::Memory(bytes)) => {
+                    return Poll::Ready(Some(Ok(self.hand_out(Chunk::memory(bytes)))));
+                }
+                Some(Piece::File { file, position, end }) => {
+                    self.windows.open(Window { file, position, end })
+                }
             }
         }
-        let Some((reading, position)) = &mut self.reading else { return Poll::Ready(None) };
-        let outcome = ready!(Pin::new(reading).poll(context));
-        let position = *position;
-        self.reading = None;
-        // Outer: the blocking task was cancelled by the runtime's end, or panicked.
-        let outcome = outcome.map_err(io::Error::other).flatten();
-        self.broken = outcome.is_err();
-        Poll::Ready(Some(outcome.map(|bytes| self.hand_out_file(position, bytes))))
+        let opened = ready!(self.windows.poll_opened(context));
+        self.broken = opened.is_err();
+        Poll::Ready(Some(opened.map(|(chunk, rest)| {
+            // What did not fit into the window comes next.
+            if let Some(Window { file, position, end }) = rest {
+                self.queue.push_front(Piece::File { file, position, end });
+            }
+            self.hand_out(chunk)
+        })))
     }
 
-    fn hand_out_file(&mut self, position: u64, bytes: Bytes) -> Bytes {
-        if let Some(slip) = &mut self.slip {
-            slip.note(position, position + bytes.len() as u64);
-        }
-        self.hand_out(bytes)
+    fn hand_out(&mut self, chunk: Chunk) -> Chunk {
+        self.remaining = self.remaining.saturating_sub(bytes::Buf::remaining(&chunk) as u64);
+        chunk.told_to(self.tally.clone())
     }
-
-    fn hand_out(&mut self, bytes: Bytes) -> Bytes {
-        self.remaining = self.remaining.saturating_sub(bytes.len() as u64);
-        bytes
-    }
-
-    /// Begins to read the head of the piece and puts the rest of it back.
-    fn begin_read(&mut self, file: Arc<ImmutableFile>, position: u64, end: u64) {
-        let middle = end.min(position.saturating_add(PIECE));
-        if middle < end {
-            self.queue.push_front(Piece::File { file: Arc::clone(&file), position: middle, end });
-        }
-        self.reading = Some((read(file, position, middle), position));
-    }
-}
-
-/// Reads on the blocking pool, so that a cold file stalls nobody else on this worker.
-fn read(file: Arc<ImmutableFile>, position: u64, end: u64) -> Read {
-    AbortOnDropHandle::new(tokio::task::spawn_blocking(move || file.read_exact(position, end)))
 }

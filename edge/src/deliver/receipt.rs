@@ -1,8 +1,8 @@
-//! How an answer with bytes of a file ended: what of it was handed over to the connection, told exactly once, whether
-//! it came to its end, the client left or the server stopped.
+//! How an answer with bytes of a file ended: what of it was handed over, told exactly once, whether it came to its end,
+//! the client left or the server stopped. Handed over is what the kernel took, or TLS and HTTP/2 on its way there.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use common::id::{ApplicationId, CustomerId, FileId, KeyId, TenantId, VersionName};
 use common::time::Timestamp;
@@ -47,7 +47,7 @@ pub trait Witness: Send + Sync + 'static {
     fn ended(&self, receipt: Receipt);
 }
 
-/// What a body writes down while it is sent.
+/// What is written down while a body is sent.
 pub struct Slip {
     errand: Errand,
     sent: Vec<(u64, u64)>,
@@ -60,7 +60,7 @@ impl Slip {
     }
 
     /// Bytes of the file from `from` up to `to` were handed over.
-    pub(super) fn note(&mut self, from: u64, to: u64) {
+    fn note(&mut self, from: u64, to: u64) {
         match self.sent.last_mut() {
             Some((_, end)) if *end == from => *end = to,
             _ => self.sent.push((from, to)),
@@ -68,8 +68,49 @@ impl Slip {
         self.witness.handed_over(to.saturating_sub(from));
     }
 
-    pub(super) fn end(self, completed: bool) {
+    fn end(self, completed: bool) {
         let Self { errand, sent, witness } = self;
         witness.ended(Receipt { errand, sent, completed });
+    }
+}
+
+/// A slip shared by a body and those of its chunks that are still on their way: it ends with the last of them.
+pub(super) struct Tally(Mutex<Open>);
+
+struct Open {
+    /// There until the end.
+    slip: Option<Slip>,
+    /// Bytes of the answer that were not handed over yet.
+    left: u64,
+}
+
+impl Tally {
+    /// For an answer of `length` bytes.
+    pub(super) fn new(slip: Slip, length: u64) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Open { slip: Some(slip), left: length })))
+    }
+
+    /// So many more bytes were handed over: those of the file from `from` on, or framing.
+    pub(super) fn note(&self, from: Option<u64>, count: u64) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.left = open.left.saturating_sub(count);
+        if let (Some(slip), Some(from), 1..) = (&mut open.slip, from, count) {
+            slip.note(from, from + count);
+        }
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        let open = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slip) = open.slip.take() {
+            slip.end(open.left == 0);
+        }
+    }
+}
+
+impl std::fmt::Debug for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tally")
     }
 }

@@ -9,6 +9,7 @@ mod served;
 
 use std::sync::{Arc, Mutex};
 
+use bytes::Buf as _;
 use common::digest::Digest;
 use common::time::Timestamp;
 use common::wire::v1::event::Carrier;
@@ -17,6 +18,7 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 use http_body_util::BodyExt as _;
 use tempfile::TempDir;
 
+use super::chunk::Chunk;
 use super::receipt::{Errand, Receipt, Slip, Witness};
 use super::{Body, Facts, Object, Plan, plan};
 use crate::origin::{ImmutableFile, Origin};
@@ -127,8 +129,16 @@ impl Blob {
         std::fs::File::options().write(true).open(path).unwrap().set_len(size).unwrap();
     }
 
+    /// Out of the page cache, so that reading it takes the disk.
+    fn leave_memory(&self) {
+        let path = self.root.path().join(self.object.digest.blob_path());
+        let file = std::fs::File::open(path).unwrap();
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    }
+
     async fn open(&self) -> Arc<ImmutableFile> {
-        let origin = Origin::new(self.root.path().to_owned());
+        let origin = Origin::new(self.root.path().to_owned(), 1 << 20);
         origin.open(&self.object.digest, self.object.size).await.unwrap().unwrap()
     }
 
@@ -143,6 +153,13 @@ impl Blob {
             Plan::Refuse(problem, _) => panic!("{problem:?}"),
         }
     }
+}
+
+/// Takes all of a frame, as a connection does.
+fn take(frame: http_body::Frame<Chunk>, into: &mut Vec<u8>) {
+    let mut chunk = frame.into_data().unwrap();
+    into.extend_from_slice(chunk.chunk());
+    chunk.advance(chunk.remaining());
 }
 
 /// The bytes of a body whose announced length holds, in the header and in the hint.

@@ -28,6 +28,7 @@ use super::roll::Roll;
 use super::socket::Socket;
 use super::tls::Acceptor;
 use crate::app::Edge;
+use crate::deliver::body::Carriage;
 use crate::request::Arrival;
 
 /// The longest head; hyper answers 431 beyond, over HTTP/2 h2 does.
@@ -43,8 +44,8 @@ const HELD_OF_ANSWER: usize = 64 << 10;
 const UNTAKEN: Duration = Duration::from_secs(60);
 /// What the kernel takes beyond what is on its way (TCP_NOTSENT_LOWAT, tcp(7)). Without it that is megabytes for each who
 /// takes nothing: some thousand of them spend what the machine has for all sockets (`net.ipv4.tcp_mem`), and everybody
-/// else stands still.
-const UNSENT: u32 = 128 << 10;
+/// else stands still. Less makes `sendfile` stop short: with 128 KiB a large file cost twice the CPU.
+const UNSENT: u32 = 1 << 20;
 /// What is read of a body that nobody wanted, so that the client sees the answer instead of a reset.
 const LINGER_BYTES: u64 = 16 << 20;
 const LINGER: Duration = Duration::from_secs(5);
@@ -113,7 +114,8 @@ where
     I: Read + Write + Unpin + Send + 'static,
 {
     let (edge, progress) = (&site.edge, &line.progress);
-    let service = service_fn(|request| answer(edge.clone(), progress.clone(), request, peer));
+    let is_encrypted = site.tls.is_some();
+    let service = service_fn(|request| answer(edge.clone(), (progress.clone(), is_encrypted), request, peer));
     let mut connection = pin!(site.http.serve_connection(io, service));
     let mut told = false;
     let ended = std::future::poll_fn(|context| {
@@ -137,16 +139,21 @@ where
 
 async fn answer(
     edge: Arc<Edge>,
-    progress: Arc<Progress>,
+    (progress, is_encrypted): (Arc<Progress>, bool),
     request: Request<Wire>,
     peer: SocketAddr,
 ) -> Result<Response<Answer>, Infallible> {
     let exchange = Exchange::begin(&progress, request.version() == Version::HTTP_2);
+    // TLS and HTTP/2 must see each byte; the kernel can send the others from the file.
+    let is_plain = !is_encrypted && request.version() < Version::HTTP_2;
     let arrival = Arrival { address: canonical(peer.ip()), at: edge.clock.now(), tick: edge.began.elapsed() };
     let expects = request.headers().contains_key(http::header::EXPECT);
     let (parts, body) = request.into_parts();
     let mut body = Some(Incoming::new(body, || Exchange::join(&progress)));
-    let response = edge.answer(parts, &mut body, arrival).await;
+    let mut response = edge.answer(parts, &mut body, arrival).await;
+    if is_plain && edge.zero_copy {
+        response.body_mut().carry(Carriage::Mapped);
+    }
     if let Some(body) = body.filter(|body| !body.is_end_stream() && !expects) {
         tokio::spawn(linger(body));
     }

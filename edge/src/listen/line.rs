@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::progress::Progress;
+use crate::file_io::send;
 use crate::file_io::unsent::unsent;
 
 /// How a connection is told to end.
@@ -65,7 +66,7 @@ impl Line {
                 return Poll::Pending;
             };
             ready?;
-            match socket.try_io(Interest::WRITABLE, || SockRef::from(socket).send_vectored(slices)) {
+            match socket.try_io(Interest::WRITABLE, || send(socket, slices)) {
                 Err(error) if is_passing(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(sent) => {

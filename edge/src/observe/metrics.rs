@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::time::Timestamp;
 use prometheus_client::encoding::text::encode;
@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::{ConnectionMetrics, ReportMetrics};
+use crate::file_io::sent_from_files;
 use crate::replica::Replica;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -50,6 +51,8 @@ pub struct Metrics {
     by_class: [OnceLock<Counter>; 6],
     connections: Gauge,
     bytes: Counter,
+    /// Counted by the process, not by the edge: taken over when somebody looks.
+    zero_copy: Counter,
     sequence: Gauge,
     age: Gauge<f64, AtomicU64>,
     reports: ReportMetrics,
@@ -66,6 +69,7 @@ impl Metrics {
             by_class: Default::default(),
             connections: Gauge::default(),
             bytes: Counter::default(),
+            zero_copy: Counter::default(),
             sequence: Gauge::default(),
             age: Gauge::default(),
             reports: ReportMetrics::default(),
@@ -78,6 +82,11 @@ impl Metrics {
             "tidegate_edge_response_bytes",
             "Bytes of bodies that answers began",
             metrics.bytes.clone(),
+        );
+        registry.register(
+            "tidegate_edge_zero_copy_bytes",
+            "Bytes that went from files to sockets without a copy",
+            metrics.zero_copy.clone(),
         );
         registry.register("tidegate_edge_snapshot_seq", "Sequence in force", metrics.sequence.clone());
         registry.register(
@@ -123,6 +132,7 @@ impl Metrics {
     /// Only when memory cannot be written to.
     pub fn render(&self, replica: &Replica, now: Timestamp) -> Result<String, std::fmt::Error> {
         self.sequence.set(i64::try_from(replica.position().sequence).unwrap_or(i64::MAX));
+        self.zero_copy.inner().store(sent_from_files(), Ordering::Relaxed);
         self.age.set(now.since(replica.head_issued_at()).as_secs_f64());
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

@@ -6,7 +6,7 @@ const BYTES: &[u8] = b"0123456789";
 
 fn origin() -> (tempfile::TempDir, Origin) {
     let root = tempfile::tempdir().unwrap();
-    let origin = Origin::new(root.path().to_owned());
+    let origin = Origin::new(root.path().to_owned(), 1 << 20);
     (root, origin)
 }
 

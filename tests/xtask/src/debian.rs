@@ -24,7 +24,7 @@ const NEEDS: &[Need] = &[
     ),
     need("curl", "curl", "downloads, ranges and resumption as customers do them"),
     need("jq", "jq", "the guides read answers with it"),
-    need("openssl", "openssl", "certificates for servers behind TLS"),
+    need("openssl", "openssl", "certificates, and a client of TLS that says what was agreed"),
     need("redis-server", "redis-server", "the bus between the planes, started privately by each test"),
     need(
         "python3 -m ensurepip",
