@@ -71,6 +71,8 @@ impl Drop for System {
     }
 }
 
+/// Where a system is asked from until it is ready: what fails by then is not charged to where tests ask from.
+const SETTING_UP: &str = "127.0.14.1";
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 impl System {
@@ -83,7 +85,7 @@ impl System {
     pub async fn adjusted(edges: usize, adjust: impl Fn(usize, &mut EdgeConfig)) -> Self {
         let system = Self::start(Tenancy::Single, edges, adjust).await;
         for edge in 0..system.doors.edges.len() {
-            let admin = system.doors.admin(edge);
+            let admin = system.doors.admin(edge).at(SETTING_UP);
             eventually(PATIENCE, || async { admin.get("/v1/applications").await.is(200) }).await;
         }
         system
@@ -93,7 +95,7 @@ impl System {
     pub async fn of_several_tenants() -> Self {
         let system = Self::start(Tenancy::Multi, 2, |_, _| ()).await;
         for edge in 0..system.doors.edges.len() {
-            let stranger = system.doors.stranger(edge);
+            let stranger = system.doors.stranger(edge).at(SETTING_UP);
             // Not 503: it knows that there is nobody.
             eventually(PATIENCE, || async { stranger.get("/v1/applications").await.is(401) }).await;
         }
@@ -112,7 +114,7 @@ impl System {
         operator.close().await;
         let doors = Doors { admin_key: founded.admin_key.expose().to_owned(), ..self.doors.clone() };
         for edge in 0..doors.edges.len() {
-            let admin = doors.admin(edge);
+            let admin = doors.admin(edge).at(SETTING_UP);
             eventually(PATIENCE, || async { admin.get("/v1/applications").await.is(200) }).await;
         }
         Vendor { tenant: founded.tenant, doors }
