@@ -4,7 +4,7 @@
 //!
 //! **Zero copy under hyper.** A body hands hyper slices of a [`Mapping`]: real bytes of the file, so whoever takes them
 //! sends the right ones. hyper queues slices and hands their pointers on unchanged, behind the head, to one vectored
-//! write. There [`send`] asks the list of living mappings whether a slice lies in one, and lets the kernel send the same
+//! write. There `send` asks the list of living mappings whether a slice lies in one, and lets the kernel send the same
 //! bytes from the file itself. hyper does not promise to pass pointers on: it is pinned, and a test sees that what
 //! [`sent_from_files`] counts grows.
 //!
