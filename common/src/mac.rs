@@ -81,23 +81,34 @@ impl MacKeys {
     /// The payload and its HMAC-SHA256 (RFC 2104) in one URL-safe text. `None` without any secret.
     #[must_use]
     pub fn seal(&self, payload: &[u8]) -> Option<String> {
-        let tag = keyed(self.0.first()?)?.chain_update(payload).finalize().into_bytes();
-        let mut sealed = Vec::with_capacity(payload.len() + TAG);
-        sealed.extend_from_slice(payload);
-        sealed.extend_from_slice(&tag);
-        Some(URL_SAFE_NO_PAD.encode(sealed))
+        Some(URL_SAFE_NO_PAD.encode(self.seal_bytes(payload.to_vec())?))
     }
 
     /// The payload of a text that [`MacKeys::seal`] made with any of these keys; `None` for everything else.
     #[must_use]
     pub fn open(&self, text: &str) -> Option<Vec<u8>> {
         let mut sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let at = sealed.len().checked_sub(TAG)?;
-        let tag = sealed.split_off(at);
+        let length = self.open_bytes(&sealed)?.len();
+        sealed.truncate(length);
+        Some(sealed)
+    }
+
+    /// The payload with its HMAC-SHA256 behind it, for where bytes are welcome. `None` without any secret.
+    #[must_use]
+    pub fn seal_bytes(&self, mut payload: Vec<u8>) -> Option<Vec<u8>> {
+        let tag = keyed(self.0.first()?)?.chain_update(&payload).finalize().into_bytes();
+        payload.extend_from_slice(&tag);
+        Some(payload)
+    }
+
+    /// The payload of what [`MacKeys::seal_bytes`] made with any of these keys; `None` for everything else.
+    #[must_use]
+    pub fn open_bytes<'a>(&self, sealed: &'a [u8]) -> Option<&'a [u8]> {
+        let (payload, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG)?)?;
         let genuine = |key: &Zeroizing<[u8; 32]>| {
-            keyed(key).is_some_and(|mac| mac.chain_update(&sealed).verify_slice(&tag).is_ok())
+            keyed(key).is_some_and(|mac| mac.chain_update(payload).verify_slice(tag).is_ok())
         };
-        if self.0.iter().any(genuine) { Some(sealed) } else { None }
+        if self.0.iter().any(genuine) { Some(payload) } else { None }
     }
 }
 

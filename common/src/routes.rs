@@ -39,6 +39,8 @@ pub struct Route {
     pub method: &'static Method,
     /// The path, parameters in braces.
     pub path: &'static str,
+    /// Whether the path names an application; then that is its first parameter.
+    pub names_application: bool,
     /// Who answers.
     pub plane: Plane,
     /// What it takes.
@@ -57,6 +59,22 @@ impl Route {
     }
 }
 
+/// Whether `part` stands in `text`; for tables that are made when the program is.
+const fn has(text: &[u8], part: &[u8]) -> bool {
+    let mut from = 0;
+    while from + part.len() <= text.len() {
+        let mut same = 0;
+        while same < part.len() && text[from + same] == part[same] {
+            same += 1;
+        }
+        if same == part.len() {
+            return true;
+        }
+        from += 1;
+    }
+    false
+}
+
 macro_rules! routes {
     ($($name:ident $method:ident $path:literal $plane:ident $credential:ident $($scope:ident)?;)*) => {
         /// The routes by name. Each router has one exhaustive match over it.
@@ -71,6 +89,7 @@ macro_rules! routes {
             id: RouteId::$name,
             method: &Method::$method,
             path: $path,
+            names_application: has($path.as_bytes(), b"{applicationId}"),
             plane: Plane::$plane,
             credential: Credential::$credential,
             scope: routes!(@scope $($scope)?),

@@ -256,7 +256,14 @@ async fn sweep(edge: Arc<Edge>, stop: CancellationToken) {
 
 impl Edge {
     /// Unique enough to find one request in the logs of a fleet.
-    pub(crate) fn make_request_id(&self) -> String {
-        format!("{:016x}{:08x}", self.nonce, self.requests.fetch_add(1, Ordering::Relaxed))
+    pub(crate) fn make_request_id(&self) -> Arc<str> {
+        let mut digits = [0u8; 24];
+        let (nonce, number) = digits.split_at_mut(16);
+        // A process that lives to its four billionth request begins anew: by then the first are in no log.
+        let count = self.requests.fetch_add(1, Ordering::Relaxed) as u32;
+        let written = hex::encode_to_slice(self.nonce.to_be_bytes(), nonce)
+            .and_then(|()| hex::encode_to_slice(count.to_be_bytes(), number));
+        debug_assert!(written.is_ok());
+        std::str::from_utf8(&digits).unwrap_or_default().into()
     }
 }

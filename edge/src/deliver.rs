@@ -20,10 +20,11 @@ use common::problem::{Code, Problem};
 use common::time::Timestamp;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use smallvec::smallvec;
 
 use self::conditional::Verdict;
 use self::headers::Prepared;
-use self::multipart::Part;
+use self::multipart::{Part, Parts};
 use self::range::Selection;
 use self::receipt::Slip;
 use crate::origin::ImmutableFile;
@@ -51,14 +52,14 @@ pub struct Object {
     pub digest: Digest,
     /// Bytes.
     pub size: u64,
-    pub file_name: String,
+    pub file_name: Arc<str>,
     told: Prepared,
 }
 
 impl Object {
     pub fn new(facts: Facts) -> Self {
         let told = Prepared::of(&facts);
-        Self { digest: facts.digest, size: facts.size, file_name: facts.file_name, told }
+        Self { digest: facts.digest, size: facts.size, file_name: facts.file_name.into(), told }
     }
 }
 
@@ -84,7 +85,7 @@ pub struct Head {
 #[derive(Debug)]
 pub struct Transfer {
     head: Head,
-    parts: Vec<Part>,
+    parts: Parts,
 }
 
 /// Decides by RFC 9110: preconditions in the order of section 13.2.2, then the range. Pure.
@@ -104,7 +105,7 @@ pub fn plan(method: &Method, request: &HeaderMap, object: &Object) -> Plan {
             Plan::Head(Head { status: StatusCode::OK, headers: whole(object) })
         }
         Selection::Whole => {
-            let parts = vec![Part::Range(ByteRange { start: 0, end: object.size })];
+            let parts = smallvec![Part::Range(ByteRange { start: 0, end: object.size })];
             Plan::Send(Transfer { head: Head { status: StatusCode::OK, headers: whole(object) }, parts })
         }
         Selection::One(range) => send_one(object, range),
@@ -123,7 +124,7 @@ fn send_one(object: &Object, range: ByteRange) -> Plan {
     headers.insert(CONTENT_LENGTH, HeaderValue::from(range.len()));
     headers.insert(CONTENT_RANGE, headers::ascii(range.content_range(object.size)));
     let head = Head { status: StatusCode::PARTIAL_CONTENT, headers };
-    Plan::Send(Transfer { head, parts: vec![Part::Range(range)] })
+    Plan::Send(Transfer { head, parts: smallvec![Part::Range(range)] })
 }
 
 fn send_several(object: &Object, ranges: &[ByteRange]) -> Plan {

@@ -1,5 +1,6 @@
 //! What an edge says when it does not serve: refusals, faults, and the one table that maps them to codes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::cors;
@@ -223,7 +224,7 @@ impl Refusal {
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The caller's request id when it is sane, else ours.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     format: Format,
 }
 
@@ -232,10 +233,10 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Caller {
     /// From the head of a request; `make_id` is asked when it brings no sane id.
-    pub fn of(headers: &HeaderMap, make_id: impl FnOnce() -> String) -> Self {
+    pub fn of(headers: &HeaderMap, make_id: impl FnOnce() -> Arc<str>) -> Self {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         Self {
-            request_id: text(REQUEST_ID).and_then(sane_request_id).map_or_else(make_id, str::to_owned),
+            request_id: text(REQUEST_ID).and_then(sane_request_id).map_or_else(make_id, Arc::from),
             format: Format::of_headers(headers),
         }
     }
@@ -244,12 +245,12 @@ impl Caller {
     pub fn tell(&self, failure: Failure, now: Timestamp) -> Response<Body> {
         let (problem, mut headers) = match failure {
             Failure::Refused(refusal) => {
-                tracing::debug!(request_id = self.request_id, reason = refusal.reason(), "refused");
+                tracing::debug!(request_id = &*self.request_id, reason = refusal.reason(), "refused");
                 (refusal.problem(), headers_of(&refusal))
             }
             Failure::Told(told) => *told,
             Failure::Broke(fault) => {
-                tracing::error!(request_id = self.request_id, error = %fault, "fault");
+                tracing::error!(request_id = &*self.request_id, error = %fault, "fault");
                 let says = "Something broke on our side. Tell the vendor this request id";
                 (Problem::new(Code::Internal, INTERNAL_ERROR, says), HeaderMap::new())
             }

@@ -157,7 +157,7 @@ impl Forwarder {
         let answer: http::Response<reqwest::Body> = tokio::select! {
             answer = request.send() => answer.map_err(|error| why_not(error, *stages.borrow(), caller))?.into(),
             () = overdue(stages.clone(), patience(ask.id())) => {
-                tracing::warn!(request_id = caller.request_id, "the control plane took too long");
+                tracing::warn!(request_id = &*caller.request_id, "the control plane took too long");
                 return Err(Refusal::ControlPlaneAway.into());
             }
         };
@@ -223,7 +223,7 @@ fn why_not(error: reqwest::Error, stage: Stage, caller: &Caller) -> Failure {
         Stage::TooLarge => Refusal::BodyTooLarge.into(),
         Stage::Sending(_) => {
             // Without the URL: it can hold an upload ticket.
-            tracing::warn!(error = %error.without_url(), request_id = caller.request_id, "the control plane did not answer");
+            tracing::warn!(error = %error.without_url(), request_id = &*caller.request_id, "the control plane did not answer");
             Refusal::ControlPlaneAway.into()
         }
     }

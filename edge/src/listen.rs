@@ -8,6 +8,7 @@ mod line;
 mod message;
 mod progress;
 mod roll;
+mod room;
 mod rules;
 mod socket;
 pub mod tls;

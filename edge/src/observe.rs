@@ -4,9 +4,9 @@ mod connections;
 mod metrics;
 mod reports;
 
-use std::fmt::Arguments;
-use std::io::Write as _;
+use std::ops::Range;
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{Caller, REQUEST_ID};
@@ -25,22 +25,59 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// The headers of a key's minute, on every answer to it; none for a key without a limit.
 pub fn tell_standing(headers: &mut HeaderMap, standing: Option<Standing>) {
     let Some(Standing { limit, remaining, whole_in, whole_at }) = standing else { return };
-    headers.insert(LIMIT, HeaderValue::from(limit));
-    headers.insert(REMAINING, HeaderValue::from(remaining));
-    headers.insert(RESET, HeaderValue::from(whole_at));
     let seconds = whole_in.as_secs() + u64::from(whole_in.subsec_nanos() > 0);
-    insert_written(headers, RATE_LIMIT, format_args!("\"key\";r={remaining};t={seconds}"));
-    insert_written(headers, RATE_LIMIT_POLICY, format_args!("\"key\";q={limit};w=60"));
+    // All of them in one piece of memory, of which each is a slice.
+    let mut text = Text(BytesMut::with_capacity(ROOM));
+    let values = [
+        (LIMIT, text.put(&[Word::Number(limit.into())])),
+        (REMAINING, text.put(&[Word::Number(remaining.into())])),
+        (RESET, text.put(&[Word::Number(u64::try_from(whole_at).unwrap_or(0))])),
+        (
+            RATE_LIMIT,
+            text.put(&[
+                Word::Plain("\"key\";r="),
+                Word::Number(remaining.into()),
+                Word::Plain(";t="),
+                Word::Number(seconds),
+            ]),
+        ),
+        (
+            RATE_LIMIT_POLICY,
+            text.put(&[Word::Plain("\"key\";q="), Word::Number(limit.into()), Word::Plain(";w=60")]),
+        ),
+    ];
+    let written = text.0.freeze();
+    for (name, place) in values {
+        if let Ok(value) = HeaderValue::from_maybe_shared(written.slice(place)) {
+            headers.insert(name, value);
+        }
+    }
 }
 
-/// Writes a short value where it takes no memory of its own.
-fn insert_written(headers: &mut HeaderMap, name: HeaderName, value: Arguments<'_>) {
-    let mut space = [0u8; 64];
-    let mut rest = &mut space[..];
-    let written = rest.write_fmt(value).map(|()| rest.len());
-    let Ok(left) = written else { return };
-    if let Ok(value) = HeaderValue::from_bytes(&space[..64 - left]) {
-        headers.insert(name, value);
+/// What the longest numbers need.
+const ROOM: usize = 112;
+
+/// Values of headers, one after the other.
+struct Text(BytesMut);
+
+enum Word {
+    Plain(&'static str),
+    Number(u64),
+}
+
+impl Text {
+    /// Writes a value; tells its place.
+    fn put(&mut self, words: &[Word]) -> Range<usize> {
+        let begin = self.0.len();
+        for word in words {
+            match word {
+                Word::Plain(text) => self.0.extend_from_slice(text.as_bytes()),
+                Word::Number(number) => {
+                    self.0.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
+                }
+            }
+        }
+        begin..self.0.len()
     }
 }
 

@@ -27,8 +27,8 @@ pub use spool::{Spool, SpoolError};
 
 /// How often what was seen is written down: the most that a crash loses.
 const EVERY: Duration = Duration::from_secs(1);
-/// Transfers in one report; when there are so many, it does not wait for its second.
-const MOST_TRANSFERS: usize = 500;
+/// Transfers in one report; when there are so many, it does not wait for its second. More of them share more.
+const MOST_TRANSFERS: usize = 2_000;
 /// Rows of usage in one report.
 const MOST_USAGE: usize = 2_000;
 

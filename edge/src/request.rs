@@ -94,7 +94,7 @@ impl Ask {
 
     /// The application that the path names, or the query of the route that has it there.
     pub fn application(&self) -> Option<Cow<'_, str>> {
-        if self.route.path.contains("{applicationId}") {
+        if self.route.names_application {
             // It is the first parameter of every path that has it.
             return Some(self.param(0).into());
         }

@@ -56,7 +56,7 @@ async fn report(bus: &impl Reports, secrets: &[Secret], report: &Report) {
     let keys = MacKeys::derive(secrets, Purpose::Report);
     // A lost answer makes an edge send again what had arrived.
     for _ in 0..2 {
-        let sealed = keys.seal(&report.encode().unwrap()).unwrap();
+        let sealed = report.seal(&keys).unwrap();
         bus.send(sealed.into()).await.unwrap();
     }
 }

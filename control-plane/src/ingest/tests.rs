@@ -106,7 +106,7 @@ impl World {
     }
 
     async fn send(&self, report: &Report) {
-        let sealed = keys("the-secret-of-the-edges").seal(&report.encode().unwrap()).unwrap();
+        let sealed = report.seal(&keys("the-secret-of-the-edges")).unwrap();
         self.line.bus().send(sealed.into()).await.unwrap();
     }
 
@@ -207,14 +207,15 @@ async fn a_bus_that_begins_anew_is_read_from_its_beginning() {
 async fn junk_is_passed_over_and_told() {
     let world = World::new().await;
     let bus = world.line.bus();
-    let report = world.report(0).encode().unwrap();
-    let genuine = keys("the-secret-of-the-edges");
+    let (genuine, report) = (keys("the-secret-of-the-edges"), world.report(0));
+    let mut changed = report.seal(&genuine).unwrap();
+    changed[20] ^= 1;
     for junk in [
         Bytes::new(),
         Bytes::from_static(b"\xff\x00"),
-        report.clone().into(),
-        keys("another-secret").seal(&report).unwrap().into(),
-        genuine.seal(b"{}").unwrap().into(),
+        changed.into(),
+        report.seal(&keys("another-secret")).unwrap().into(),
+        genuine.seal_bytes(b"{}".to_vec()).unwrap().into(),
     ] {
         bus.send(junk).await.unwrap();
     }

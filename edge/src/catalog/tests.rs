@@ -205,7 +205,7 @@ fn files_belong_to_application_and_version() {
         let ask = asked(target, "");
         let selected = Wanted::parse(&ask)
             .and_then(|wanted| shop.catalog.select(&shop.permit(&ask), &wanted, ask.channel()));
-        selected.map(|selected| selected.object.file_name.clone()).map_err(|failure| reason(&failure))
+        selected.map(|selected| selected.object.file_name.to_string()).map_err(|failure| reason(&failure))
     };
     assert_eq!(get("/v1/download/my-app/1.0.0/my-app-1.0.0.zip").unwrap(), "my-app-1.0.0.zip");
     assert_eq!(get("/v1/download/my-app/latest/my-app-2.0.0.zip").unwrap(), "my-app-2.0.0.zip");

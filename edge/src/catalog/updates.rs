@@ -64,7 +64,7 @@ pub struct Told {
     /// What the link names.
     pub names: (ApplicationId, VersionName, FileId),
     /// What its URL ends with.
-    pub file_name: String,
+    pub file_name: Arc<str>,
     /// What it goes through.
     pub channel: Option<String>,
     opening: Vec<u8>,

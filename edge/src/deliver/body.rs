@@ -1,7 +1,6 @@
 //! What flows to a client: pieces of immutable files and of memory, or the body of somebody else's answer.
 //! A piece says which bytes are meant; how they come to be at hand is said in one place, `window`.
 
-use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use smallvec::SmallVec;
 
 use super::chunk::Chunk;
 use super::receipt::{Slip, Tally};
@@ -121,7 +121,9 @@ impl http_body::Body for Body {
 }
 
 struct Pieces {
-    queue: VecDeque<Piece>,
+    /// What comes next, when it is not the next of the others: the rest of a file.
+    first: Option<Piece>,
+    others: smallvec::IntoIter<[Piece; 1]>,
     /// Bytes still to be handed out.
     remaining: u64,
     windows: Windows,
@@ -132,10 +134,17 @@ struct Pieces {
 
 impl Pieces {
     fn new(pieces: impl IntoIterator<Item = Piece>, slip: Option<Slip>) -> Self {
-        let queue: VecDeque<_> = pieces.into_iter().filter(|piece| piece.len() > 0).collect();
-        let remaining = queue.iter().map(Piece::len).sum();
+        let pieces: SmallVec<[_; 1]> = pieces.into_iter().filter(|piece| piece.len() > 0).collect();
+        let remaining = pieces.iter().map(Piece::len).sum();
         let tally = slip.map(|slip| Tally::new(slip, remaining));
-        Self { queue, remaining, windows: Windows::default(), broken: false, tally }
+        Self {
+            first: None,
+            others: pieces.into_iter(),
+            remaining,
+            windows: Windows::default(),
+            broken: false,
+            tally,
+        }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Chunk>>> {
@@ -143,7 +152,7 @@ impl Pieces {
             return Poll::Ready(Some(Err(io::Error::other("the body broke before its end"))));
         }
         if !self.windows.is_opening() {
-            match self.queue.pop_front() {
+            match self.first.take().or_else(|| self.others.next()) {
                 None => return Poll::Ready(None),
                 Some(Piece::Memory(bytes)) => {
                     return Poll::Ready(Some(Ok(self.hand_out(Chunk::memory(bytes)))));
@@ -158,7 +167,7 @@ impl Pieces {
         Poll::Ready(Some(opened.map(|(chunk, rest)| {
             // What did not fit into the window comes next.
             if let Some(Window { file, position, end }) = rest {
-                self.queue.push_front(Piece::File { file, position, end });
+                self.first = Some(Piece::File { file, position, end });
             }
             self.hand_out(chunk)
         })))

@@ -1,9 +1,13 @@
 //! Several ranges in one body: `multipart/byteranges` (RFC 9110 section 14.6, RFC 2046 section 5.1).
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::Object;
 use super::range::ByteRange;
+
+/// Of one body: mostly one.
+pub(super) type Parts = SmallVec<[Part; 1]>;
 
 /// A stretch of a body.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,9 +34,9 @@ pub(super) fn content_type(object: &Object) -> String {
 }
 
 /// Begins with the first delimiter and no line before it, as electron-updater expects.
-pub(super) fn frame(object: &Object, ranges: &[ByteRange]) -> Vec<Part> {
+pub(super) fn frame(object: &Object, ranges: &[ByteRange]) -> Parts {
     let (boundary, media_type) = (object.digest, object.told.media_type());
-    let mut parts = Vec::with_capacity(ranges.len() * 2 + 1);
+    let mut parts = Parts::with_capacity(ranges.len() * 2 + 1);
     let mut line_end = "";
     for range in ranges {
         let content_range = range.content_range(object.size);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use common::id::{ApplicationId, CustomerId, FileId, KeyId, TenantId, VersionName};
 use common::time::Timestamp;
 use common::wire::v1::event::Carrier;
+use smallvec::SmallVec;
 
 /// What an answer was for: known before its first byte, told after its last.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,22 +19,25 @@ pub struct Errand {
     pub application: ApplicationId,
     pub version: VersionName,
     pub file: FileId,
-    pub file_name: String,
+    pub file_name: Arc<str>,
     /// Bytes of the whole file.
     pub file_size: u64,
     pub carrier: Carrier,
     pub address: IpAddr,
     pub user_agent: Option<String>,
-    pub request_id: String,
+    pub request_id: Arc<str>,
     pub began_at: Timestamp,
 }
+
+/// First byte, and the one after the last, of each piece of a file that was handed over: mostly one.
+pub type Sent = SmallVec<[(u64, u64); 1]>;
 
 /// An errand that ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receipt {
     pub errand: Errand,
-    /// First byte, and the one after the last, of each piece of the file that was handed over.
-    pub sent: Vec<(u64, u64)>,
+    /// In the order of sending.
+    pub sent: Sent,
     /// All that the answer promised was handed over.
     pub completed: bool,
 }
@@ -50,13 +54,13 @@ pub trait Witness: Send + Sync + 'static {
 /// What is written down while a body is sent.
 pub struct Slip {
     errand: Errand,
-    sent: Vec<(u64, u64)>,
+    sent: Sent,
     witness: Arc<dyn Witness>,
 }
 
 impl Slip {
     pub fn new(errand: Errand, witness: Arc<dyn Witness>) -> Self {
-        Self { errand, sent: Vec::new(), witness }
+        Self { errand, sent: Sent::new(), witness }
     }
 
     /// Bytes of the file from `from` up to `to` were handed over.

@@ -103,7 +103,7 @@ fn errand(object: &Object) -> Errand {
         carrier: Carrier::Key,
         address: [203, 0, 113, 9].into(),
         user_agent: None,
-        request_id: "req-1".to_owned(),
+        request_id: "req-1".into(),
         began_at: Timestamp::from_millis(MODIFIED),
     }
 }

@@ -53,7 +53,7 @@ impl Edge {
             let permit = &admitted?;
             let selected = &self.select_lent(permit, &link)?;
             // The name is in the URL for people to read: another one would promise another file.
-            if ask.param(1) != selected.object.file_name {
+            if ask.param(1) != &*selected.object.file_name {
                 return Err(Refusal::LinkInvalid.into());
             }
             let carrier = if link.is_shared { Carrier::Share } else { Carrier::Link };

@@ -26,7 +26,7 @@ fn forwarder(world: &World, public_url: Option<&str>) -> Forwarder {
 }
 
 fn caller(headers: &HeaderMap) -> Caller {
-    Caller::of(headers, || "made-here".to_owned())
+    Caller::of(headers, || "made-here".into())
 }
 
 #[test]

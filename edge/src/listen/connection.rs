@@ -42,10 +42,6 @@ const MOST_RESETS: usize = 32;
 const HELD_OF_ANSWER: usize = 64 << 10;
 /// How long the kernel offers bytes that are not acknowledged (TCP_USER_TIMEOUT, RFC 5482).
 const UNTAKEN: Duration = Duration::from_secs(60);
-/// What the kernel takes beyond what is on its way (TCP_NOTSENT_LOWAT, tcp(7)). Without it that is megabytes for each who
-/// takes nothing: some thousand of them spend what the machine has for all sockets (`net.ipv4.tcp_mem`), and everybody
-/// else stands still. Less makes `sendfile` stop short: with 128 KiB a large file cost twice the CPU.
-const UNSENT: u32 = 1 << 20;
 /// What is read of a body that nobody wanted, so that the client sees the answer instead of a reset.
 const LINGER_BYTES: u64 = 16 << 20;
 const LINGER: Duration = Duration::from_secs(5);
@@ -85,8 +81,7 @@ pub(super) async fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
     let _ = stream.set_nodelay(true);
     // What a closed connection leaves to its socket nobody sweeps, and the kernel would offer it for many minutes.
     let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN));
-    let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
-    let socket = Socket::new(stream);
+    let socket = Socket::new(stream, site.tls.is_some());
     let line = socket.line().clone();
     site.roll.enter(&line);
     match &site.tls {

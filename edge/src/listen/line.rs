@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use socket2::SockRef;
@@ -11,7 +12,8 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::progress::Progress;
+use super::progress::{Progress, Seen};
+use super::room::Room;
 use crate::file_io::send;
 use crate::file_io::unsent::unsent;
 
@@ -30,6 +32,7 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Line {
     socket: OwnedWriteHalf,
+    room: Room,
     /// What it has done.
     pub(super) progress: Arc<Progress>,
     order: AtomicU8,
@@ -38,9 +41,13 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(socket: OwnedWriteHalf) -> Self {
+    /// What is written to it is copied on its way, or is not.
+    pub(super) fn new(socket: OwnedWriteHalf, is_copied: bool) -> Self {
         let (progress, task) = (Arc::new(Progress::default()), AtomicWaker::new());
-        Self { socket, progress, order: AtomicU8::new(Order::Stay as u8), task }
+        let order = AtomicU8::new(Order::Stay as u8);
+        let line = Self { socket, room: Room::new(is_copied), progress, order, task };
+        line.set_room(Some(line.room.bytes()));
+        line
     }
 
     fn socket(&self) -> &TcpStream {
@@ -50,6 +57,18 @@ impl Line {
     /// Bytes that the other end has not acknowledged.
     pub(super) fn unsent(&self) -> u64 {
         unsent(self.socket())
+    }
+
+    /// Sees to it that it has room for what it takes; `span` has passed since it was last seen.
+    pub(super) fn fit_room(&self, seen: &Seen, span: Duration) {
+        self.set_room(self.room.fit(seen.sent, span, !seen.serving));
+    }
+
+    fn set_room(&self, changed: Option<u32>) {
+        if let Some(bytes) = changed {
+            // Where it cannot be set, the kernel's own bound holds.
+            let _ = SockRef::from(self.socket()).set_tcp_notsent_lowat(bytes);
+        }
     }
 
     /// Writes, or says that there is no room. The one place where bytes go out.
@@ -70,7 +89,8 @@ impl Line {
                 Err(error) if is_passing(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(sent) => {
-                    self.progress.note_sent(sent);
+                    let taken = self.progress.note_sent(sent);
+                    self.set_room(self.room.grow(taken));
                     return Poll::Ready(Ok(sent));
                 }
             }
@@ -93,7 +113,7 @@ impl Line {
             // A connection that is merely closed goes on sending what its socket holds, for seconds or, to somebody
             // who reads slowly, for minutes. One that is reset stops, and its memory is free. An error means that the
             // connection is gone already.
-            let _ = SockRef::from(self.socket()).set_linger(Some(std::time::Duration::ZERO));
+            let _ = SockRef::from(self.socket()).set_linger(Some(Duration::ZERO));
         }
         let before = self.order.fetch_max(order as u8, Ordering::Release);
         self.task.wake();

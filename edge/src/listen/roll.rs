@@ -28,6 +28,7 @@ struct Entries {
 struct Entry {
     line: Weak<Line>,
     watch: Watch,
+    looked: Duration,
 }
 
 impl Roll {
@@ -41,12 +42,13 @@ impl Roll {
     }
 
     pub(super) fn enter(&self, line: &Arc<Line>) {
-        let watch = Watch::new(self.began.elapsed());
+        let now = self.began.elapsed();
+        let watch = Watch::new(now);
         let mut entries = self.lock();
         if entries.leaving {
             line.order(Order::Leave);
         }
-        entries.entries.push(Entry { line: Arc::downgrade(line), watch });
+        entries.entries.push(Entry { line: Arc::downgrade(line), watch, looked: now });
     }
 
     /// Tells everybody to leave, who is here and who still comes.
@@ -62,7 +64,7 @@ impl Roll {
 
     fn tell(&self, order: Order) {
         let now = self.began.elapsed();
-        for Entry { line, watch } in &mut self.lock().entries {
+        for Entry { line, watch, .. } in &mut self.lock().entries {
             if let Some(line) = line.upgrade() {
                 watch.note_left(now);
                 line.order(order);
@@ -98,7 +100,7 @@ impl Roll {
             };
             match entry.line.upgrade() {
                 Some(line) => {
-                    self.look(&mut entry.watch, &line, now);
+                    self.look(entry, &line, now);
                     *at += 1;
                 }
                 None => drop(entries.swap_remove(*at)),
@@ -107,8 +109,9 @@ impl Roll {
         true
     }
 
-    fn look(&self, watch: &mut Watch, line: &Line, now: Duration) {
+    fn look(&self, Entry { watch, looked, .. }: &mut Entry, line: &Line, now: Duration) {
         let seen = line.progress.see();
+        line.fit_room(&seen, now.saturating_sub(std::mem::replace(looked, now)));
         let Some(reason) = watch.judge(seen, || line.unsent(), now, &self.deadlines) else { return };
         // Somebody without a request loses nothing by a farewell, unless it still does not take what it asked for.
         if reason == Reason::Idle && line.unsent() == 0 {

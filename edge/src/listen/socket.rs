@@ -21,9 +21,10 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    /// What is written to it is copied on its way, as TLS does, or is not.
+    pub(super) fn new(stream: TcpStream, is_copied: bool) -> Self {
         let (read, write) = stream.into_split();
-        Self { read, line: Arc::new(Line::new(write)) }
+        Self { read, line: Arc::new(Line::new(write, is_copied)) }
     }
 
     pub(super) fn line(&self) -> &Arc<Line> {

@@ -38,9 +38,15 @@ struct Count {
     refused: BTreeMap<Reason, u64>,
 }
 
+/// A transfer, and when it ended.
+struct Ended {
+    receipt: Receipt,
+    at: Timestamp,
+}
+
 /// Who is told of everything that is counted.
 pub struct Ledger {
-    transfers: Mutex<Vec<Transfer>>,
+    ended: Mutex<Vec<Ended>>,
     usage: DashMap<Row, Count, RandomState>,
     /// Of rows in `usage`: its own count would take all its locks.
     rows: AtomicUsize,
@@ -51,8 +57,8 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn new(clock: Arc<dyn Clock>, metrics: ReportMetrics) -> Self {
-        let (transfers, usage, rows) = (Mutex::default(), DashMap::default(), AtomicUsize::new(0));
-        Self { transfers, usage, rows, many: Notify::new(), clock, metrics }
+        let (ended, usage, rows) = (Mutex::default(), DashMap::default(), AtomicUsize::new(0));
+        Self { ended, usage, rows, many: Notify::new(), clock, metrics }
     }
 
     /// Counts a request that came at `at`, however it will end.
@@ -72,7 +78,9 @@ impl Ledger {
 
     /// Everything, which then is here no more.
     pub fn take(&self) -> (Vec<Transfer>, Vec<Usage>) {
-        let transfers = std::mem::take(&mut *self.transfers());
+        let ended = std::mem::take(&mut *self.ended());
+        // Here and not where they ended: that is the way of every request.
+        let transfers = ended.into_iter().map(transfer_of).collect();
         let mut usage = Vec::new();
         self.usage.retain(|row, count| {
             usage.push(told(row, std::mem::take(count)));
@@ -97,18 +105,19 @@ impl Ledger {
         change(&mut count);
     }
 
-    fn transfers(&self) -> MutexGuard<'_, Vec<Transfer>> {
+    fn ended(&self) -> MutexGuard<'_, Vec<Ended>> {
         // A panic cannot leave the list half changed.
-        self.transfers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, transfer: Transfer) {
-        let mut transfers = self.transfers();
-        if transfers.len() >= MOST_WAITING {
+    fn keep(&self, one: Ended) {
+        let mut ended = self.ended();
+        if ended.len() >= MOST_WAITING {
+            drop(ended);
             return self.metrics.lost(Lost::Transfers, 1);
         }
-        transfers.push(transfer);
-        if transfers.len() == MOST_TRANSFERS {
+        ended.push(one);
+        if ended.len() == MOST_TRANSFERS {
             self.many.notify_one();
         }
     }
@@ -123,13 +132,12 @@ impl Witness for Ledger {
         let now = self.clock.now();
         self.metrics.transfer_ended(receipt.completed);
         let account = Account::of(&receipt.errand);
-        let transfer = transfer_of(receipt, now);
-        let bytes = transfer.bytes();
+        let bytes: u64 = receipt.sent.iter().map(|(from, to)| to.saturating_sub(*from)).sum();
         if bytes > 0 {
             // In the minute in which it ended: until then nobody knows how many there will be.
             self.add(&account, now, |count| count.bytes += bytes);
         }
-        self.keep(transfer);
+        self.keep(Ended { receipt, at: now });
     }
 }
 
@@ -137,8 +145,8 @@ fn minute_of(at: Timestamp) -> Timestamp {
     Timestamp::from_millis(at.millis() - at.millis().rem_euclid(MINUTE))
 }
 
-fn transfer_of(receipt: Receipt, ended_at: Timestamp) -> Transfer {
-    let Receipt { errand, sent, completed } = receipt;
+fn transfer_of(ended: Ended) -> Transfer {
+    let Ended { receipt: Receipt { errand, sent, completed }, at: ended_at } = ended;
     Transfer {
         began_at: errand.began_at,
         ended_at,
@@ -148,14 +156,14 @@ fn transfer_of(receipt: Receipt, ended_at: Timestamp) -> Transfer {
         application: errand.application,
         version: errand.version,
         file: errand.file,
-        file_name: errand.file_name,
+        file_name: errand.file_name.as_ref().to_owned(),
         file_size: errand.file_size,
-        sent,
+        sent: sent.into_vec(),
         completed,
         carrier: errand.carrier,
         address: errand.address,
         user_agent: errand.user_agent,
-        request_id: errand.request_id,
+        request_id: errand.request_id.as_ref().to_owned(),
     }
 }
 

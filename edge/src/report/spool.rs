@@ -226,16 +226,15 @@ impl Spool {
 
     /// Whether nothing was torn or changed since it was sealed.
     fn is_ours(&self, sealed: &[u8]) -> bool {
-        std::str::from_utf8(sealed).is_ok_and(|text| self.keys.open(text).is_some())
+        self.keys.open_bytes(sealed).is_some()
     }
 
     fn seal(&self, report: &Report) -> Option<Bytes> {
-        self.keys.seal(&report.encode().ok()?).map(Bytes::from)
+        report.seal(&self.keys).map(Bytes::from)
     }
 
     fn unseal(&self, sealed: &[u8]) -> Option<Report> {
-        let payload = self.keys.open(std::str::from_utf8(sealed).ok()?)?;
-        Report::decode(&payload).ok()
+        Report::open(sealed, &self.keys)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -1,17 +1,18 @@
 //! What edges tell the desk: transfers as they ended, and how much each key was used, minute by minute.
 
+mod written;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ApplicationId, CustomerId, FileId, KeyId, TenantId, VersionName};
+use crate::mac::MacKeys;
 use crate::time::Timestamp;
-use crate::wire::Unreadable;
 
 /// What an edge saw since it last spoke. `(edge, boot, number)` is unique: a report that arrives twice counts once.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
     /// The edge's name.
     pub edge: String,
@@ -20,10 +21,8 @@ pub struct Report {
     /// Counts up from 0, without gaps.
     pub number: u64,
     /// Transfers that ended.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transfers: Vec<Transfer>,
     /// What was used.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub usage: Vec<Usage>,
 }
 
@@ -40,8 +39,7 @@ pub enum Carrier {
 }
 
 /// One answer with bytes of a file, when it ended.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Transfer {
     /// When the request came.
     pub began_at: Timestamp,
@@ -52,7 +50,6 @@ pub struct Transfer {
     /// The key that asked, or that lent the link.
     pub key: KeyId,
     /// Its customer; none for an admin's key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<CustomerId>,
     /// The application.
     pub application: ApplicationId,
@@ -73,7 +70,6 @@ pub struct Transfer {
     /// The client.
     pub address: IpAddr,
     /// What it calls itself, cut to 200 characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
     /// The request.
     pub request_id: String,
@@ -116,19 +112,15 @@ pub struct Usage {
 }
 
 impl Report {
-    /// The JSON text.
-    ///
-    /// # Errors
-    /// Never for values that we made; serde's signature allows it.
-    pub fn encode(&self) -> Result<Vec<u8>, Unreadable> {
-        serde_json::to_vec(self).map_err(|e| Unreadable::json("report", &e))
+    /// Its text, sealed for the desk. `None` without any key.
+    #[must_use]
+    pub fn seal(&self, keys: &MacKeys) -> Option<Vec<u8>> {
+        keys.seal_bytes(written::write(self).ok()?)
     }
 
-    /// Reads the JSON text.
-    ///
-    /// # Errors
-    /// When it does not have the form.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        serde_json::from_slice(bytes).map_err(|e| Unreadable::json("report", &e))
+    /// What an edge of ours sealed; `None` for everything else.
+    #[must_use]
+    pub fn open(sealed: &[u8], keys: &MacKeys) -> Option<Self> {
+        written::read(keys.open_bytes(sealed)?).ok()
     }
 }

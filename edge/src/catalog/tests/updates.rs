@@ -36,7 +36,7 @@ fn offered(shop: &Shop, query: &str, channel: &str) -> Result<(String, String, b
     let asked = shop.catalog.recall_update(&permit, &ask).map_err(|f| reason(&f).to_owned())?.unwrap_err();
     let offer = shop.catalog.find_update(&permit, &asked, &question).ok_or_else(|| "nothing".to_owned())?;
     let selected = offer.selected;
-    Ok((selected.version.to_string(), selected.object.file_name.clone(), offer.signature.is_some()))
+    Ok((selected.version.to_string(), selected.object.file_name.to_string(), offer.signature.is_some()))
 }
 
 fn check(shop: &Shop, query: &str, expected: Option<(&str, &str)>) {

@@ -16,7 +16,7 @@ impl Blob {
         assert_eq!(receipts[0].errand, errand(&self.object));
         let sent: u64 = receipts[0].sent.iter().map(|(from, to)| to - from).sum();
         assert_eq!(sent, *self.notebook.bytes.lock().unwrap());
-        (receipts[0].sent.clone(), receipts[0].completed)
+        (receipts[0].sent.to_vec(), receipts[0].completed)
     }
 
     fn no_receipt(&self) {

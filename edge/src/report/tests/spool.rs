@@ -74,11 +74,11 @@ async fn what_was_torn_or_forged_or_is_not_ours_is_passed_over() {
 async fn over_its_bound_the_oldest_lose_their_transfers_first_and_usage_stays() {
     let directory = tempfile::tempdir().unwrap();
     let size = |name: &str| std::fs::metadata(directory.path().join("reports").join(name)).unwrap().len();
-    let spool = spool(directory.path(), 60_000);
+    let spool = spool(directory.path(), 7_000);
     for number in 0..10 {
         spool.push(&report(9, number, 20)).await;
         let total: u64 = files(directory.path()).iter().map(|name| size(name)).sum();
-        assert!(total <= 60_000, "{total} after {number}");
+        assert!(total <= 7_000, "{total} after {number}");
     }
     let kept = drain(&spool).await;
     assert_eq!(kept.iter().map(|report| report.number).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
@@ -118,7 +118,7 @@ async fn what_is_under_way_is_not_read_back_until_there_is_much_of_it() {
     let directory = tempfile::tempdir().unwrap();
     let spool = spool(directory.path(), 1 << 30);
     for number in 0..20 {
-        spool.push(&report(9, number, 500)).await;
+        spool.push(&report(9, number, 10_000)).await;
     }
     std::fs::remove_dir_all(directory.path().join("reports")).unwrap();
     let sent = drain(&spool).await.len();

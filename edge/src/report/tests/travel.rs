@@ -70,11 +70,11 @@ async fn a_stop_sends_what_the_last_second_brought() {
 async fn many_transfers_do_not_wait_and_make_reports_of_bounded_size() {
     let (directory, bus) = (tempfile::tempdir().unwrap(), Moody::new(false, false));
     let boot = Boot::start(directory.path(), bus.clone());
-    boot.transfer(1_234);
+    boot.transfer(5_234);
     boot.stop().await;
     let reports = counted_once(bus.taken());
-    assert_eq!(transfers(&reports), 1_234);
-    assert!(reports.iter().all(|report| report.transfers.len() <= 500));
+    assert_eq!(transfers(&reports), 5_234);
+    assert!(reports.iter().all(|report| report.transfers.len() <= 2_000));
 }
 
 #[tokio::test]
