@@ -1,5 +1,5 @@
-//! How much the kernel takes from us beyond what is on its way (`TCP_NOTSENT_LOWAT`, tcp(7)): a sixteenth of what a
-//! connection takes in a second, within bounds.
+//! How much the kernel takes from us beyond what is on its way (`TCP_NOTSENT_LOWAT`, tcp(7)): a quarter of what a connection
+//! takes in a second, within bounds.
 //!
 //! Without a bound that is megabytes for each who takes nothing: some thousand of them spend what the machine has for
 //! all sockets (`net.ipv4.tcp_mem`), and everybody else stands still. One small bound for all makes `sendfile` stop
@@ -18,7 +18,7 @@ const MOST: u32 = 4 << 20;
 /// before it is sent.
 const MOST_COPIED: u32 = 512 << 10;
 /// So many rooms a second.
-const A_SECOND: u64 = 16;
+const A_SECOND: u64 = 4;
 
 /// The room of one connection. Its own task and the sweep change it; that they meet costs a room of half or twice the
 /// size for a second.
@@ -83,8 +83,8 @@ mod tests {
     fn who_takes_much_gets_room_and_loses_it_when_it_takes_little() {
         let room = Room::new(false);
         assert_eq!(room.bytes(), LEAST);
-        assert_eq!(room.fit(20 << 20, SECOND, false), Some(1 << 20));
-        assert_eq!(room.fit(40 << 20, SECOND, false), None);
+        assert_eq!(room.fit(5 << 20, SECOND, false), Some(1 << 20));
+        assert_eq!(room.fit(10 << 20, SECOND, false), None);
         assert_eq!(room.fit(10 << 30, SECOND, false), Some(MOST));
         assert_eq!(room.fit(10 << 30, SECOND, false), Some(LEAST));
         assert_eq!(room.bytes(), LEAST);
@@ -94,13 +94,13 @@ mod tests {
     fn who_takes_much_at_once_need_not_wait_for_the_sweep() {
         let room = Room::new(false);
         let (mut taken, mut rooms) = (0, Vec::new());
-        while taken < 100 << 20 {
-            taken += 1 << 20;
-            rooms.extend(room.grow(taken).map(|bytes| (taken >> 20, bytes >> 10)));
+        while taken < 30 << 20 {
+            taken += 512 << 10;
+            rooms.extend(room.grow(taken).map(|bytes| (taken >> 10, bytes >> 10)));
         }
-        assert_eq!(rooms, [(2, 256), (6, 512), (14, 1024), (30, 2048), (62, 4096)]);
-        // The same taken in fifty times the time is another matter.
-        assert_eq!(room.fit(taken, 50 * SECOND, false), Some(LEAST));
+        assert_eq!(rooms, [(512, 256), (1536, 512), (3584, 1024), (7680, 2048), (15872, 4096)]);
+        // The same taken in a minute is another matter.
+        assert_eq!(room.fit(taken, 60 * SECOND, false), Some(LEAST));
     }
 
     #[test]

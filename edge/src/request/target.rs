@@ -65,17 +65,48 @@ impl Places {
         Self(places)
     }
 
-    fn segment<'p>(&self, path: &'p str, number: usize) -> &'p str {
-        // No path begins with a name: place 0 is what stands before the first slash, and says that there is none.
-        let place = self.0.get(number).copied().unwrap_or(0);
-        path.split('/').nth(usize::from(place)).unwrap_or_default()
+    /// Where these segments of a path begin and end, found in one walk.
+    fn spans(&self, path: &str) -> [Span; MOST_NAMES] {
+        let (mut spans, mut named) = ([Span::default(); MOST_NAMES], 0);
+        let (mut segment, mut begin) = (0, 0);
+        let ends = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
+        for end in ends.chain([path.len()]) {
+            // No path begins with a name: place 0 is what stands before the first slash, and says that there is none.
+            match self.0.get(named) {
+                Some(place) if *place > 0 && *place == segment => {
+                    spans[named] = Span { begin: short(begin), end: short(end) };
+                    named += 1;
+                }
+                Some(place) if *place > 0 => {}
+                _ => return spans,
+            }
+            (segment, begin) = (segment.saturating_add(1), end + 1);
+        }
+        spans
+    }
+}
+
+/// A stretch of a path. hyper takes no target of more than 64 KiB, and we none of more than half of that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Span {
+    begin: u16,
+    end: u16,
+}
+
+fn short(place: usize) -> u16 {
+    u16::try_from(place).unwrap_or(u16::MAX)
+}
+
+impl Span {
+    fn of(self, path: &str) -> &str {
+        path.get(usize::from(self.begin)..usize::from(self.end)).unwrap_or_default()
     }
 }
 
 /// What a path names, decoded. At most three.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Params {
-    places: Places,
+    spans: [Span; MOST_NAMES],
     /// All of them, when one of them is written in percent-encoding; mostly none is.
     decoded: Vec<String>,
 }
@@ -83,20 +114,20 @@ pub(super) struct Params {
 impl Params {
     /// `None` when what is encoded is not UTF-8.
     pub(super) fn of(path: &str, places: Places) -> Option<Self> {
-        let mut decoded = Vec::new();
+        let (spans, mut decoded) = (places.spans(path), Vec::new());
         if path.contains('%') {
-            for number in 0..MOST_NAMES {
-                let text = percent_encoding::percent_decode_str(places.segment(path, number));
+            for span in spans {
+                let text = percent_encoding::percent_decode_str(span.of(path));
                 decoded.push(text.decode_utf8().ok()?.into_owned());
             }
         }
-        Some(Self { places, decoded })
+        Some(Self { spans, decoded })
     }
 
     /// The name at that place, from 0, of the path that they were made of; empty when the path has fewer.
     pub(super) fn get<'p>(&'p self, path: &'p str, number: usize) -> &'p str {
         match self.decoded.is_empty() {
-            true => self.places.segment(path, number),
+            true => self.spans.get(number).map_or("", |span| span.of(path)),
             false => self.decoded.get(number).map_or("", String::as_str),
         }
     }
