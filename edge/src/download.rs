@@ -67,15 +67,16 @@ impl Edge {
         if is_head { head_of(response) } else { response }
     }
 
+    /// What a download does not need has memory of its own: a request has the room of the largest, and is moved.
     async fn serve(&self, ask: &Ask, body: &mut Option<Incoming>, caller: &Caller) -> Answer {
         match Service::of(ask.id()) {
             Service::Health => Ok(text("ok\n")),
             Service::Description => Ok(document(&self.forwarder.base_of(ask), &ask.headers)),
-            Service::Login => self.log_in(ask, body, caller).await,
-            Service::Ticket => self.forwarder.forward(ask, body, caller).await,
-            Service::Link => self.download_linked(ask, caller).await,
-            Service::Share => self.download_shared(ask, caller).await,
-            Service::Upload => self.forwarder.receive_upload(ask, body, caller).await,
+            Service::Login => Box::pin(self.log_in(ask, body, caller)).await,
+            Service::Ticket => Box::pin(self.forwarder.forward(ask, body, caller)).await,
+            Service::Link => Box::pin(self.download_linked(ask, caller)).await,
+            Service::Share => Box::pin(self.download_shared(ask, caller)).await,
+            Service::Upload => Box::pin(self.forwarder.receive_upload(ask, body, caller)).await,
             Service::Keyed(keyed) => {
                 let admitted = self.gate.admit(ask);
                 let (key, standing) = match &admitted {
@@ -83,11 +84,12 @@ impl Edge {
                     Err(turned) => (turned.key.as_ref(), turned.standing),
                 };
                 let account = key.map(|key| Account::new(key, ask.application().as_deref()));
-                let serving = async {
-                    let permit = admitted.map_err(|turned| turned.failure)?;
-                    self.serve_key(keyed, (&permit, ask), body, caller).await
+                self.count_request(account.as_ref(), ask);
+                let answer = match admitted {
+                    Ok(permit) => self.serve_key(keyed, (&permit, ask), body, caller).await,
+                    Err(turned) => Err(turned.failure),
                 };
-                let answer = self.count(account, ask, serving).await;
+                self.count_refusal(account.as_ref(), ask, &answer);
                 let mut response = answer.unwrap_or_else(|failure| caller.tell(failure, ask.arrival.at));
                 tell_standing(response.headers_mut(), standing);
                 Ok(response)
@@ -111,9 +113,9 @@ impl Edge {
         caller: &Caller,
     ) -> Answer {
         match keyed {
-            Keyed::Forward => self.forwarder.forward(ask, body, caller).await,
+            Keyed::Forward => Box::pin(self.forwarder.forward(ask, body, caller)).await,
             Keyed::ListApplications | Keyed::ReadApplication if permit.key().kind == Kind::Admin => {
-                self.forwarder.forward(ask, body, caller).await
+                Box::pin(self.forwarder.forward(ask, body, caller)).await
             }
             Keyed::ListApplications => self.list(ask, caller, self.catalog.list_applications(permit, ask)),
             Keyed::ReadApplication => self.list(ask, caller, self.catalog.read_application(permit, ask)),
@@ -125,7 +127,7 @@ impl Edge {
                     .await
             }
             Keyed::IssueLink => self.issue_link(permit, ask, caller),
-            Keyed::ShareFile => self.share(permit, ask, body, caller).await,
+            Keyed::ShareFile => Box::pin(self.share(permit, ask, body, caller)).await,
             Keyed::CheckUpdate => self.check_update(permit, ask).await,
         }
     }

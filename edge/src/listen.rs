@@ -7,6 +7,7 @@ mod deadlines;
 mod line;
 mod message;
 mod progress;
+mod protocol;
 mod roll;
 mod room;
 mod rules;

@@ -10,19 +10,17 @@ use crate::request::Ask;
 impl Edge {
     /// Counts a request before it is served, so that one whose client leaves meanwhile counts too. One without an
     /// account is nobody's, and not counted.
-    pub(super) async fn count(
-        &self,
-        account: Option<Account>,
-        ask: &Ask,
-        serving: impl Future<Output = Answer>,
-    ) -> Answer {
-        let Some(account) = account else { return serving.await };
-        self.ledger.count_request(&account, ask.arrival.at);
-        let answer = serving.await;
-        if let Some(reason) = reason_of(&answer) {
-            self.ledger.count_refusal(&account, ask.arrival.at, reason);
+    pub(super) fn count_request(&self, account: Option<&Account>, ask: &Ask) {
+        if let Some(account) = account {
+            self.ledger.count_request(account, ask.arrival.at);
         }
-        answer
+    }
+
+    /// Counts that a request, which was counted, was not served, if it was not.
+    pub(super) fn count_refusal(&self, account: Option<&Account>, ask: &Ask, answer: &Answer) {
+        if let Some((account, reason)) = account.zip(reason_of(answer)) {
+            self.ledger.count_refusal(account, ask.arrival.at, reason);
+        }
     }
 }
 

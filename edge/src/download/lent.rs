@@ -49,6 +49,7 @@ impl Edge {
     pub(super) async fn download_linked(&self, ask: &Ask, caller: &Caller) -> Answer {
         let link = Link::open(ask.param(0), &self.link_keys, ask.arrival.at)?;
         let (admitted, account) = self.admit_lent(&link, link.is_shared, ask);
+        self.count_request(account.as_ref(), ask);
         let serving = async {
             let permit = &admitted?;
             let selected = &self.select_lent(permit, &link)?;
@@ -59,7 +60,8 @@ impl Edge {
             let carrier = if link.is_shared { Carrier::Share } else { Carrier::Link };
             self.deliver(ask, caller, &Delivery { permit, selected, carrier }).await
         };
-        let answer = self.count(account, ask, serving).await;
+        let answer = serving.await;
+        self.count_refusal(account.as_ref(), ask, &answer);
         if link.is_shared { Ok(private(answer, ask, caller)) } else { answer }
     }
 
@@ -71,6 +73,7 @@ impl Edge {
     async fn follow_share(&self, ask: &Ask, caller: &Caller) -> Answer {
         let share = Link::open(ask.param(0), &self.share_keys, ask.arrival.at)?;
         let (admitted, account) = self.admit_lent(&share, true, ask);
+        self.count_request(account.as_ref(), ask);
         let serving = async {
             let permit = &admitted?;
             let selected = &self.select_lent(permit, &share)?;
@@ -85,7 +88,9 @@ impl Edge {
                 }
             }
         };
-        self.count(account, ask, serving).await
+        let answer = serving.await;
+        self.count_refusal(account.as_ref(), ask, &answer);
+        answer
     }
 
     /// The key that lent it, as it is admitted now, and the account that this goes on.

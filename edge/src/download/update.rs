@@ -34,7 +34,7 @@ impl Edge {
         let found = match self.catalog.find_update(permit, &asked, &question) {
             Some(offer) => {
                 let signature = match offer.signature {
-                    Some((digest, size)) => self.read_text(digest, size).await?,
+                    Some((digest, size)) => Box::pin(self.read_text(digest, size)).await?,
                     None => None,
                 };
                 Some((offer, signature))

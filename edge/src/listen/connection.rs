@@ -1,8 +1,9 @@
 //! One connection: perhaps a TLS handshake, then requests, each answered by the spine.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -14,16 +15,16 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming as Wire;
 use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulConnection;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::deadlines::Deadlines;
 use super::line::{Line, Order};
 use super::message::{Answer, Incoming};
 use super::progress::{Exchange, Progress};
+use super::protocol::{Http, Protocol, left};
 use super::roll::Roll;
 use super::socket::Socket;
 use super::tls::Acceptor;
@@ -31,15 +32,6 @@ use crate::app::Edge;
 use crate::deliver::body::Carriage;
 use crate::request::Arrival;
 
-/// The longest head; hyper answers 431 beyond, over HTTP/2 h2 does.
-const LONGEST_HEAD: u32 = 32 << 10;
-/// Requests at the same time on one connection of HTTP/2: more than browsers and update clients use.
-const MOST_STREAMS: u32 = 128;
-/// Streams that a client opened and reset before we looked at them (CVE-2023-44487), and resets that a client's
-/// mistakes made us send (CVE-2025-8671), before the connection is ended.
-const MOST_RESETS: usize = 32;
-/// What HTTP/2 holds of one answer that its window has no room for.
-const HELD_OF_ANSWER: usize = 64 << 10;
 /// How long the kernel offers bytes that are not acknowledged (TCP_USER_TIMEOUT, RFC 5482).
 const UNTAKEN: Duration = Duration::from_secs(60);
 /// What is read of a body that nobody wanted, so that the client sees the answer instead of a reset.
@@ -51,27 +43,8 @@ pub(super) struct Site {
     pub(super) edge: Arc<Edge>,
     pub(super) tls: Option<Acceptor>,
     pub(super) stop: CancellationToken,
-    pub(super) http: Builder<TokioExecutor>,
+    pub(super) http: Http,
     pub(super) roll: Roll,
-}
-
-/// HTTP as we speak it. Nothing here has a timer but the pings of HTTP/2, of which a connection has one: deadlines are
-/// the sweep's.
-pub(super) fn http(deadlines: &Deadlines) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    // Who will ask for nothing more may still wait for its answer, as long as it takes it.
-    builder.http1().half_close(true).header_read_timeout(None).max_buf_size(LONGEST_HEAD as usize);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(deadlines.ping)
-        .keep_alive_timeout(deadlines.pong)
-        .max_header_list_size(LONGEST_HEAD)
-        .max_concurrent_streams(MOST_STREAMS)
-        .max_pending_accept_reset_streams(MOST_RESETS)
-        .max_local_error_reset_streams(MOST_RESETS)
-        .max_send_buf_size(HELD_OF_ANSWER);
-    builder
 }
 
 /// Serves one connection to its end.
@@ -81,39 +54,61 @@ pub(super) async fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
     let _ = stream.set_nodelay(true);
     // What a closed connection leaves to its socket nobody sweeps, and the kernel would offer it for many minutes.
     let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN));
-    let socket = Socket::new(stream, site.tls.is_some());
+    let mut socket = Socket::new(stream, site.tls.is_some());
     let line = socket.line().clone();
     site.roll.enter(&line);
+    // What a connection needs for a while, or not at all, lies apart: thousands of them wait for their next request.
     match &site.tls {
         None => {
             line.progress.note_established();
-            requests(site, &line, socket, peer).await;
+            let opened = poll_fn(|context| match socket.poll_protocol(context) {
+                Poll::Pending if line.poll_order(context) != Order::Stay => Poll::Ready(Err(left())),
+                polled => polled,
+            });
+            if let Ok(protocol) = opened.await {
+                requests(site, &line, (socket, protocol), peer).await;
+            }
         }
         Some(acceptor) => {
-            let mut handshake = pin!(acceptor.accept(socket));
-            let shaken = std::future::poll_fn(|context| match line.poll_order(context) {
+            let mut handshake = Box::pin(acceptor.accept(socket));
+            let shaken = poll_fn(|context| match line.poll_order(context) {
                 Order::Stay => handshake.as_mut().poll(context),
-                Order::Leave | Order::Cut => Poll::Ready(Err(std::io::ErrorKind::TimedOut.into())),
+                Order::Leave | Order::Cut => Poll::Ready(Err(left())),
             });
             // A failure is the client's: it left, or it does not speak TLS.
             if let Ok(stream) = shaken.await {
+                drop(handshake);
                 line.progress.note_established();
-                requests(site, &line, TokioIo::new(stream), peer).await;
+                let protocol = Protocol::agreed(stream.get_ref().1.alpn_protocol());
+                Box::pin(requests(site, &line, (TokioIo::new(stream), protocol), peer)).await;
             }
         }
     }
 }
 
-async fn requests<I>(site: &Site, line: &Line, io: I, peer: SocketAddr)
+async fn requests<I>(site: &Site, line: &Line, (io, protocol): (I, Protocol), peer: SocketAddr)
 where
     I: Read + Write + Unpin + Send + 'static,
 {
     let (edge, progress) = (&site.edge, &line.progress);
     let is_encrypted = site.tls.is_some();
     let service = service_fn(|request| answer(edge.clone(), (progress.clone(), is_encrypted), request, peer));
-    let mut connection = pin!(site.http.serve_connection(io, service));
+    let ended = match protocol {
+        Protocol::One => converse(line, Box::pin(site.http.one.serve_connection(io, service))).await,
+        Protocol::Two => converse(line, Box::pin(site.http.two.serve_connection(io, service))).await,
+    };
+    if let Err(error) = ended {
+        tracing::trace!(%error, "connection ended early");
+    }
+}
+
+/// Serves a connection until it ends, or is told to.
+async fn converse<C>(line: &Line, mut connection: Pin<Box<C>>) -> Result<(), C::Error>
+where
+    C: GracefulConnection + Future<Output = Result<(), <C as GracefulConnection>::Error>>,
+{
     let mut told = false;
-    let ended = std::future::poll_fn(|context| {
+    poll_fn(|context| {
         let order = line.poll_order(context);
         if order == Order::Cut {
             return Poll::Ready(Ok(()));
@@ -126,10 +121,8 @@ where
             return connection.as_mut().poll(context);
         }
         polled
-    });
-    if let Err(error) = ended.await {
-        tracing::trace!(%error, "connection ended early");
-    }
+    })
+    .await
 }
 
 async fn answer(

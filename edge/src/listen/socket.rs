@@ -13,18 +13,37 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 
 use super::line::Line;
+use super::protocol::{Opening, Protocol, left};
 
 /// One end of a connection. What it shares with those who watch it is its line; the descriptor is closed with this.
 pub(super) struct Socket {
     read: OwnedReadHalf,
     line: Arc<Line>,
+    opening: Opening,
 }
 
 impl Socket {
     /// What is written to it is copied on its way, as TLS does, or is not.
     pub(super) fn new(stream: TcpStream, is_copied: bool) -> Self {
         let (read, write) = stream.into_split();
-        Self { read, line: Arc::new(Line::new(write, is_copied)) }
+        Self { read, line: Arc::new(Line::new(write, is_copied)), opening: Opening::default() }
+    }
+
+    /// Reads until it is known which protocol the other end speaks. What is read for that is read again after it.
+    pub(super) fn poll_protocol(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Protocol>> {
+        loop {
+            if let Some(protocol) = self.opening.protocol() {
+                return Poll::Ready(Ok(protocol));
+            }
+            let mut buffer = ReadBuf::new(self.opening.space());
+            ready!(Pin::new(&mut self.read).poll_read(context, &mut buffer))?;
+            let came = buffer.filled().len();
+            if came == 0 {
+                return Poll::Ready(Err(left()));
+            }
+            self.opening.came(came);
+            self.line.progress.note_received(came);
+        }
     }
 
     pub(super) fn line(&self) -> &Arc<Line> {
@@ -39,6 +58,11 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let early = this.opening.take(buffer.remaining());
+        if !early.is_empty() {
+            buffer.put_slice(early);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.read).poll_read(context, buffer))?;
         this.line.progress.note_received(buffer.filled().len() - before);

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Site};
+use super::protocol::Http;
 use super::roll::Roll;
 use super::tls::Acceptor;
 use super::{Limits, crowd};
@@ -93,7 +94,7 @@ impl Workers {
                 edge: edge.clone(),
                 tls: tls.cloned(),
                 stop: stop.clone(),
-                http: connection::http(&limits.deadlines),
+                http: Http::new(&limits.deadlines),
                 roll: Roll::new(limits.deadlines, edge.metrics.ended()),
             };
             workers.push(Worker::start(number, site, hard.clone(), runtime(limits)?)?);
