@@ -54,36 +54,40 @@ pub(super) async fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
     let _ = stream.set_nodelay(true);
     // What a closed connection leaves to its socket nobody sweeps, and the kernel would offer it for many minutes.
     let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN));
-    let mut socket = Socket::new(stream, site.tls.is_some());
+    let socket = Socket::new(stream, site.tls.is_some());
     let line = socket.line().clone();
     site.roll.enter(&line);
-    // What a connection needs for a while, or not at all, lies apart: thousands of them wait for their next request.
+    // Thousands of connections wait for their next request: what one needs but for a while, or not at all, has memory
+    // of its own.
     match &site.tls {
-        None => {
-            line.progress.note_established();
-            let opened = poll_fn(|context| match socket.poll_protocol(context) {
-                Poll::Pending if line.poll_order(context) != Order::Stay => Poll::Ready(Err(left())),
-                polled => polled,
-            });
-            if let Ok(protocol) = opened.await {
-                requests(site, &line, (socket, protocol), peer).await;
-            }
-        }
-        Some(acceptor) => {
-            let mut handshake = Box::pin(acceptor.accept(socket));
-            let shaken = poll_fn(|context| match line.poll_order(context) {
-                Order::Stay => handshake.as_mut().poll(context),
-                Order::Leave | Order::Cut => Poll::Ready(Err(left())),
-            });
-            // A failure is the client's: it left, or it does not speak TLS.
-            if let Ok(stream) = shaken.await {
-                drop(handshake);
-                line.progress.note_established();
-                let protocol = Protocol::agreed(stream.get_ref().1.alpn_protocol());
-                Box::pin(requests(site, &line, (TokioIo::new(stream), protocol), peer)).await;
-            }
-        }
+        None => clear(site, &line, socket, peer).await,
+        Some(acceptor) => Box::pin(encrypted(site, &line, (acceptor, socket), peer)).await,
     }
+}
+
+async fn clear(site: &Site, line: &Line, mut socket: Socket, peer: SocketAddr) {
+    line.progress.note_established();
+    let known = poll_fn(|context| match socket.poll_protocol(context) {
+        Poll::Pending if line.poll_order(context) != Order::Stay => Poll::Ready(Err(left())),
+        polled => polled,
+    });
+    if let Ok(protocol) = known.await {
+        requests(site, line, (socket, protocol), peer).await;
+    }
+}
+
+async fn encrypted(site: &Site, line: &Line, (acceptor, socket): (&Acceptor, Socket), peer: SocketAddr) {
+    let mut handshake = Box::pin(acceptor.accept(socket));
+    let shaken = poll_fn(|context| match line.poll_order(context) {
+        Order::Stay => handshake.as_mut().poll(context),
+        Order::Leave | Order::Cut => Poll::Ready(Err(left())),
+    });
+    // A failure is the client's: it left, or it does not speak TLS.
+    let Ok(stream) = shaken.await else { return };
+    drop(handshake);
+    line.progress.note_established();
+    let protocol = Protocol::agreed(stream.get_ref().1.alpn_protocol());
+    requests(site, line, (TokioIo::new(stream), protocol), peer).await;
 }
 
 async fn requests<I>(site: &Site, line: &Line, (io, protocol): (I, Protocol), peer: SocketAddr)
