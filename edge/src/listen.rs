@@ -91,7 +91,12 @@ impl Listener {
         let (places, crowd) =
             (Arc::new(Semaphore::new(limits.most_connections)), Crowd::new(limits.most_of_address));
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else { break };
+            // An edge without room for anybody more is told to stop like any other.
+            let place = tokio::select! {
+                () = stop.cancelled() => break,
+                place = places.clone().acquire_owned() => place,
+            };
+            let Ok(place) = place else { break };
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = socket.accept() => accepted,
