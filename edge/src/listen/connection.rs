@@ -40,8 +40,6 @@ const MOST_STREAMS: u32 = 128;
 const MOST_RESETS: usize = 32;
 /// What HTTP/2 holds of one answer that its window has no room for.
 const HELD_OF_ANSWER: usize = 64 << 10;
-/// How long the kernel offers bytes that are not acknowledged (TCP_USER_TIMEOUT, RFC 5482).
-const UNTAKEN: Duration = Duration::from_secs(60);
 /// What the kernel takes beyond what is on its way (TCP_NOTSENT_LOWAT, tcp(7)). Without it that is megabytes for each who
 /// takes nothing: some thousand of them spend what the machine has for all sockets (`net.ipv4.tcp_mem`), and everybody
 /// else stands still. Less makes `sendfile` stop short: with 128 KiB a large file cost twice the CPU.
@@ -83,8 +81,6 @@ pub(super) async fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
     let _counted = site.edge.metrics.count_connection();
     // Answers are written whole: waiting for more would only delay their last packet.
     let _ = stream.set_nodelay(true);
-    // What a closed connection leaves to its socket nobody sweeps, and the kernel would offer it for many minutes.
-    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN));
     let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
     let socket = Socket::new(stream);
     let line = socket.line().clone();
@@ -107,6 +103,7 @@ pub(super) async fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
             }
         }
     }
+    line.part().await;
 }
 
 async fn requests<I>(site: &Site, line: &Line, io: I, peer: SocketAddr)

@@ -2,8 +2,9 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use socket2::SockRef;
@@ -14,6 +15,12 @@ use tokio::net::tcp::OwnedWriteHalf;
 use super::progress::Progress;
 use crate::file_io::send;
 use crate::file_io::unsent::unsent;
+
+/// How long the kernel offers bytes of a closed connection that are not acknowledged (TCP_USER_TIMEOUT, RFC 5482).
+const UNTAKEN: Duration = Duration::from_secs(60);
+
+/// Less than that a client takes at once: its window is as large.
+const MUCH: u64 = 64 << 10;
 
 /// How a connection is told to end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -33,6 +40,7 @@ pub(super) struct Line {
     /// What it has done.
     pub(super) progress: Arc<Progress>,
     order: AtomicU8,
+    parting: AtomicBool,
     /// Woken by an order.
     task: AtomicWaker,
 }
@@ -40,7 +48,13 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn new(socket: OwnedWriteHalf) -> Self {
         let (progress, task) = (Arc::new(Progress::default()), AtomicWaker::new());
-        Self { socket, progress, order: AtomicU8::new(Order::Stay as u8), task }
+        Self {
+            socket,
+            progress,
+            order: AtomicU8::new(Order::Stay as u8),
+            parting: AtomicBool::new(false),
+            task,
+        }
     }
 
     fn socket(&self) -> &TcpStream {
@@ -86,6 +100,33 @@ impl Line {
         }
     }
 
+    /// Waits until the other end has what was written, if that is much, or is gone, or is told to be. Closed before, a
+    /// connection would be the kernel's: nobody would count it and what it holds, or see that a slow client takes it.
+    pub(super) async fn part(&self) {
+        std::future::poll_fn(|context| {
+            let waits = self.poll_order(context) == Order::Stay && self.holds_much();
+            self.parting.store(waits, Ordering::Release);
+            if waits { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+        // What the kernel still has it would offer for many minutes. Not told to it before: it counts from when a window
+        // was first shut, and one that opens a little again and again, as that of a slow client does, does not end this
+        // time (`icsk_probes_tstamp`, Linux 6.18).
+        let _ = SockRef::from(self.socket()).set_tcp_user_timeout(Some(UNTAKEN));
+    }
+
+    /// Whether it is closed for all but what its client has not taken yet.
+    pub(super) fn is_parting(&self) -> bool {
+        self.parting.load(Ordering::Acquire)
+    }
+
+    /// Whether it holds more for its client than is worth waiting for. One that was reset holds nothing for anybody.
+    pub(super) fn holds_much(&self) -> bool {
+        // Who is waited for is waited for to the end: the time that `part` sets may have run out for it already.
+        let much = if self.is_parting() { 0 } else { MUCH };
+        self.unsent() > much && matches!(self.socket().take_error(), Ok(None))
+    }
+
     /// Tells it to end; gives whether that is news. Anybody may who holds the line, weakly, so that holding it keeps
     /// no descriptor open: the sweep does so for who is slow, and whoever ends the transfers of a revoked key can.
     pub(super) fn order(&self, order: Order) -> bool {
@@ -93,7 +134,7 @@ impl Line {
             // A connection that is merely closed goes on sending what its socket holds, for seconds or, to somebody
             // who reads slowly, for minutes. One that is reset stops, and its memory is free. An error means that the
             // connection is gone already.
-            let _ = SockRef::from(self.socket()).set_linger(Some(std::time::Duration::ZERO));
+            let _ = SockRef::from(self.socket()).set_linger(Some(Duration::ZERO));
         }
         let before = self.order.fetch_max(order as u8, Ordering::Release);
         self.task.wake();

@@ -108,6 +108,10 @@ impl Roll {
     }
 
     fn look(&self, watch: &mut Watch, line: &Line, now: Duration) {
+        if line.is_parting() && !line.holds_much() {
+            line.order(Order::Leave);
+            return;
+        }
         let seen = line.progress.see();
         let Some(reason) = watch.judge(seen, || line.unsent(), now, &self.deadlines) else { return };
         // Somebody without a request loses nothing by a farewell, unless it still does not take what it asked for.
