@@ -4,6 +4,7 @@
 mod connection;
 mod crowd;
 mod deadlines;
+mod descriptors;
 mod line;
 mod message;
 mod progress;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::Edge;
 use crowd::Crowd;
 pub use deadlines::{Deadlines, Pace};
+pub use descriptors::raise_descriptors;
 pub use message::Incoming;
 pub use rules::Reason;
 pub use workers::Runtimes;
