@@ -181,8 +181,11 @@ pub(crate) fn tell_document(base: &str, request: &HeaderMap, request_id: &str) -
     let openapi::Served { body, etag } = openapi::served(base);
     let known = request.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let is_known = openapi::is_known(known, &etag);
-    let (status, body) =
-        if is_known { (StatusCode::NOT_MODIFIED, Vec::new()) } else { (StatusCode::OK, body) };
+    let (status, body) = if is_known {
+        (StatusCode::NOT_MODIFIED, Vec::new())
+    } else {
+        (StatusCode::OK, body.concat().into_bytes())
+    };
     let mut response = respond(status, HeaderValue::from_static("application/json"), body, request_id);
     let headers = response.headers_mut();
     if is_known {

@@ -4,6 +4,7 @@
 mod connection;
 mod crowd;
 mod deadlines;
+mod descriptors;
 mod line;
 mod message;
 mod progress;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::Edge;
 use crowd::Crowd;
 pub use deadlines::{Deadlines, Pace};
+pub use descriptors::raise_descriptors;
 pub use message::Incoming;
 pub use rules::Reason;
 pub use workers::Runtimes;
@@ -93,7 +95,12 @@ impl Listener {
         let (places, crowd) =
             (Arc::new(Semaphore::new(limits.most_connections)), Crowd::new(limits.most_of_address));
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else { break };
+            // An edge without room for anybody more is told to stop like any other.
+            let place = tokio::select! {
+                () = stop.cancelled() => break,
+                place = places.clone().acquire_owned() => place,
+            };
+            let Ok(place) = place else { break };
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = socket.accept() => accepted,

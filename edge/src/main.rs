@@ -49,6 +49,7 @@ async fn run(config: Config) -> Result<(), String> {
     let stop = lifecycle::stop_on_signals().map_err(|e| e.to_string())?;
     // Means "look at your files", and the certificate's watch does. An edge that has none must not end by it.
     let _hangups = signal(SignalKind::hangup()).map_err(|e| e.to_string())?;
+    edge::listen::raise_descriptors(config.limits.most_connections);
     let url = config.bus.as_ref().map(|url| url.expose().to_owned()).unwrap_or_default();
     let id = config.edge_id.clone();
     let feed = Arc::new(RedisBus::new(&url).map_err(|says| format!("TIDEGATE_BUS {says}"))?);

@@ -1,6 +1,7 @@
 //! Clients who are slow on purpose or by misfortune: they are ended in their time, and nobody else notices.
 
 mod drain;
+mod floods;
 mod limits;
 mod tls;
 
@@ -124,6 +125,18 @@ async fn who_takes_little_but_steadily_gets_everything() {
     // For three times as long as standing still is tolerated, so slowly that the kernel makes no room in that time.
     let taken = tokio::time::timeout(2 * LONGEST, target.take_slowly(32 << 10, 80)).await.unwrap().unwrap();
     assert!(taken.ends_with(&whole), "{} bytes", taken.len());
+}
+
+#[tokio::test]
+async fn who_takes_the_end_slowly_gets_it_though_all_of_it_was_written_long_ago() {
+    let system = System::adjusted(1, hurry).await;
+    let target = target(&system).await;
+    // So little that the kernel takes it at once; the client needs more than twice the time that an idle one is given.
+    let (fields, bytes) = ([("applicationId", "large"), ("version", "3.0.0")], content::bytes(5, 700_000));
+    system.admin(0).upload(&fields, "end.bin", &bytes).await.expect(201);
+    let target = Target { path: "/v1/download/large/3.0.0/end.bin".to_owned(), ..target };
+    let taken = tokio::time::timeout(LONGEST, target.take_slowly(4 << 10, 80)).await.unwrap().unwrap();
+    assert!(taken.ends_with(&bytes), "{} bytes", taken.len());
 }
 
 /// One more edge beside those of the system, which can be stopped and looked at.

@@ -15,6 +15,7 @@ pub mod cutting;
 pub mod doors;
 pub mod eventually;
 pub mod fleet;
+pub mod frames;
 pub mod fuzz;
 pub mod large;
 pub mod machine;

@@ -15,13 +15,14 @@ pub struct Launch {
     name: &'static str,
     environment: BTreeMap<String, String>,
     arguments: Vec<String>,
+    descriptors: Option<u32>,
 }
 
 impl Launch {
     /// `tidegate-control-plane`, `tidegate-edge` or `tidegate`.
     #[must_use]
     pub fn of(name: &'static str) -> Self {
-        Self { name, environment: BTreeMap::new(), arguments: Vec::new() }
+        Self { name, environment: BTreeMap::new(), arguments: Vec::new(), descriptors: None }
     }
 
     /// One variable of its environment.
@@ -37,8 +38,23 @@ impl Launch {
         self
     }
 
+    /// Begins with so few descriptors, of which it may take more.
+    #[must_use]
+    pub fn descriptors(mut self, few: u32) -> Self {
+        self.descriptors = Some(few);
+        self
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(executable(self.name));
+        let program = executable(self.name);
+        let mut command = match self.descriptors {
+            None => Command::new(program),
+            Some(few) => {
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("ulimit -Sn {few}; exec \"$0\" \"$@\"")).arg(program);
+                shell
+            }
+        };
         command.args(&self.arguments).env_clear().envs(&self.environment).stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::frames::{PREFACE, get, preface};
+
 /// In what way a client is slow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -74,8 +76,6 @@ pub struct Target {
     pub pace: Duration,
 }
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 impl Target {
     /// A connection that has said how it begins, and what it says again and again from then on.
     async fn begin(&self, kind: Kind) -> std::io::Result<(TcpStream, &'static [u8])> {
@@ -84,13 +84,13 @@ impl Target {
         socket.set_recv_buffer_size(8 << 10)?;
         socket.bind(self.from)?;
         let mut stream = socket.connect(self.address).await?;
-        let get =
+        let asked =
             format!("GET {} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", self.path, self.key);
         let (first, dripped): (Vec<u8>, &'static [u8]) = match kind {
             Kind::NoByte => (Vec::new(), b""),
             Kind::PartialHead => (b"GET /healthz HTTP/1.1\r\nX-Slow: ".to_vec(), b"a"),
             Kind::PartialPreface => (PREFACE[..16].to_vec(), b""),
-            Kind::NoStream => ([PREFACE, &frame(4, 0, 0, &[])].concat(), b""),
+            Kind::NoStream => (preface(65_535), b""),
             // A record that announces 512 bytes of a ClientHello (RFC 8446 section 5.1).
             Kind::PartialHandshake => (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), b""),
             Kind::SlowBody => {
@@ -100,8 +100,8 @@ impl Target {
                 );
                 (head.into_bytes(), b" ")
             }
-            Kind::SlowRead | Kind::HalfClosed => (get.into_bytes(), b""),
-            Kind::ShutWindow => (self.shut_window(), b""),
+            Kind::SlowRead | Kind::HalfClosed => (asked.into_bytes(), b""),
+            Kind::ShutWindow => ([preface(0), get(1, &self.path, Some(&self.key))].concat(), b""),
             Kind::Idle => (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), b""),
             Kind::SecondHead => (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /he".to_vec(), b"a"),
         };
@@ -110,24 +110,6 @@ impl Target {
             stream.shutdown().await?;
         }
         Ok((stream, dripped))
-    }
-
-    /// SETTINGS_INITIAL_WINDOW_SIZE 0, and a request without Huffman coding (RFC 7541 appendix A).
-    fn shut_window(&self) -> Vec<u8> {
-        let mut block = vec![0x82, 0x86, 0x04];
-        let mut text = |text: &str, name: &[u8]| {
-            block.extend_from_slice(name);
-            assert!(text.len() < 127 + 128, "{text}");
-            match u8::try_from(text.len()).unwrap() {
-                short @ ..127 => block.push(short),
-                long => block.extend_from_slice(&[127, long - 127]),
-            }
-            block.extend_from_slice(text.as_bytes());
-        };
-        text(&self.path, b"");
-        text("x", b"\x01");
-        text(&format!("Bearer {}", self.key), b"\x0f\x08");
-        [PREFACE, &frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]), &frame(1, 0x5, 1, &block)].concat()
     }
 
     /// Connects, is slow, and tells after how long the server had enough of it: an error says that it did not within
@@ -210,12 +192,6 @@ pub struct End {
     pub after: Duration,
     /// What it was told before.
     pub answer: Vec<u8>,
-}
-
-/// A frame of HTTP/2 (RFC 9113 section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// Reads to the end, and says `bytes` again and again meanwhile.

@@ -3,16 +3,34 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 /// Bytes of a buffer: eight TLS records.
 pub(super) const SIZE: usize = 128 << 10;
+/// Bytes of the smallest one.
+const LEAST: usize = 4 << 10;
+/// Each time that so many more bytes are lent, buffers become half as large. A client of HTTP/2 holds one for each of its
+/// streams for as long as it takes a byte now and then; what a thousand of those connections hold must not be the machine.
+const STEP: usize = 64 << 20;
 /// Idle buffers that are kept: 8 MiB. The rest go back to the allocator.
 const MOST_IDLE: usize = 64;
 
+/// Bytes of all buffers that are not idle.
+static LENT: AtomicUsize = AtomicUsize::new(0);
 static IDLE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
+
+fn idle() -> MutexGuard<'static, Vec<Box<[u8]>>> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How large the next buffer is when so many bytes are lent.
+pub(super) fn size_after(lent: usize) -> usize {
+    let halved = u32::try_from(lent / STEP).ok().and_then(|times| SIZE.checked_shr(times)).unwrap_or(0);
+    halved.max(LEAST)
+}
 
 /// A piece of a file in memory; its memory is used again after it.
 #[derive(Debug)]
@@ -24,9 +42,11 @@ pub(crate) struct Buffer {
 impl Buffer {
     /// An empty one for at most `most` bytes.
     pub(crate) fn take(most: u64) -> Self {
-        let length = usize::try_from(most).unwrap_or(SIZE).min(SIZE);
-        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Self { memory: idle.unwrap_or_else(|| vec![0; SIZE].into_boxed_slice()), length }
+        let size = size_after(LENT.load(Ordering::Relaxed));
+        let idle = if size == SIZE { idle().pop() } else { None };
+        let memory = idle.unwrap_or_else(|| vec![0; size].into_boxed_slice());
+        LENT.fetch_add(size, Ordering::Relaxed);
+        Self { memory, length: usize::try_from(most).unwrap_or(SIZE).min(size) }
     }
 
     /// Fills it from `position` of the file on. Blocks.
@@ -64,7 +84,11 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        LENT.fetch_sub(self.memory.len(), Ordering::Relaxed);
+        if self.memory.len() < SIZE {
+            return;
+        }
+        let mut idle = idle();
         if idle.len() < MOST_IDLE {
             idle.push(std::mem::take(&mut self.memory));
         }

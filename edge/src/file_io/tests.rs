@@ -140,3 +140,14 @@ fn a_buffer_that_is_used_again_shows_nothing_of_before() {
         assert_eq!(Buffer::take(3).fill(&short, 1).unwrap().as_ref(), b"hor");
     }
 }
+
+#[test]
+fn the_more_is_lent_the_smaller_is_what_is_lent_next() {
+    assert_eq!(buffer::size_after(0), 128 << 10);
+    assert_eq!(buffer::size_after((64 << 20) - 1), 128 << 10);
+    assert_eq!(buffer::size_after(64 << 20), 64 << 10);
+    assert_eq!(buffer::size_after(usize::MAX), 4 << 10);
+    // What half a million stalled streams hold.
+    let held = (0..500_000).fold(0, |lent, _| lent + buffer::size_after(lent));
+    assert!(held < 2_400 << 20, "{held}");
+}

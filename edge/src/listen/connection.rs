@@ -17,7 +17,6 @@ use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulConnection;
-use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -32,8 +31,6 @@ use crate::app::Edge;
 use crate::deliver::body::Carriage;
 use crate::request::Arrival;
 
-/// How long the kernel offers bytes that are not acknowledged (TCP_USER_TIMEOUT, RFC 5482).
-const UNTAKEN: Duration = Duration::from_secs(60);
 /// What is read of a body that nobody wanted, so that the client sees the answer instead of a reset.
 const LINGER_BYTES: u64 = 16 << 20;
 const LINGER: Duration = Duration::from_secs(5);
@@ -52,8 +49,6 @@ pub(super) async fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
     let _counted = site.edge.metrics.count_connection();
     // Answers are written whole: waiting for more would only delay their last packet.
     let _ = stream.set_nodelay(true);
-    // What a closed connection leaves to its socket nobody sweeps, and the kernel would offer it for many minutes.
-    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN));
     let socket = Socket::new(stream, site.tls.is_some());
     let line = socket.line().clone();
     site.roll.enter(&line);
@@ -63,6 +58,7 @@ pub(super) async fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
         None => clear(site, &line, socket, peer).await,
         Some(acceptor) => Box::pin(encrypted(site, &line, (acceptor, socket), peer)).await,
     }
+    line.part().await;
 }
 
 async fn clear(site: &Site, line: &Line, mut socket: Socket, peer: SocketAddr) {

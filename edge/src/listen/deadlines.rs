@@ -39,6 +39,18 @@ pub struct Pace {
     pub saved: Duration,
 }
 
+impl Pace {
+    /// The bytes of that time, at least one.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "some bytes a second, for seconds"
+    )]
+    pub(super) fn of(&self, span: Duration) -> u64 {
+        (self.bytes * span.as_secs_f64()).ceil().max(1.0) as u64
+    }
+}
+
 impl Default for Deadlines {
     fn default() -> Self {
         Self {

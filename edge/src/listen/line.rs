@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +16,12 @@ use super::progress::{Progress, Seen};
 use super::room::Room;
 use crate::file_io::send;
 use crate::file_io::unsent::unsent;
+
+/// How long the kernel offers bytes of a closed connection that are not acknowledged (TCP_USER_TIMEOUT, RFC 5482).
+const UNTAKEN: Duration = Duration::from_secs(60);
+
+/// Less than that a client takes at once: its window is as large.
+const MUCH: u64 = 64 << 10;
 
 /// How a connection is told to end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -36,6 +42,7 @@ pub(super) struct Line {
     /// What it has done.
     pub(super) progress: Arc<Progress>,
     order: AtomicU8,
+    parting: AtomicBool,
     /// Woken by an order.
     task: AtomicWaker,
 }
@@ -44,8 +51,8 @@ impl Line {
     /// What is written to it is copied on its way, or is not.
     pub(super) fn new(socket: OwnedWriteHalf, is_copied: bool) -> Self {
         let (progress, task) = (Arc::new(Progress::default()), AtomicWaker::new());
-        let order = AtomicU8::new(Order::Stay as u8);
-        let line = Self { socket, room: Room::new(is_copied), progress, order, task };
+        let (order, parting) = (AtomicU8::new(Order::Stay as u8), AtomicBool::new(false));
+        let line = Self { socket, room: Room::new(is_copied), progress, order, parting, task };
         line.set_room(Some(line.room.bytes()));
         line
     }
@@ -104,6 +111,33 @@ impl Line {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             shut => shut,
         }
+    }
+
+    /// Waits until the other end has what was written, if that is much, or is gone, or is told to be. Closed before, a
+    /// connection would be the kernel's: nobody would count it and what it holds, or see that a slow client takes it.
+    pub(super) async fn part(&self) {
+        std::future::poll_fn(|context| {
+            let waits = self.poll_order(context) == Order::Stay && self.holds_much();
+            self.parting.store(waits, Ordering::Release);
+            if waits { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+        // What the kernel still has it would offer for many minutes. Not told to it before: it counts from when a window
+        // was first shut, and one that opens a little again and again, as that of a slow client does, does not end this
+        // time (`icsk_probes_tstamp`, Linux 6.18).
+        let _ = SockRef::from(self.socket()).set_tcp_user_timeout(Some(UNTAKEN));
+    }
+
+    /// Whether it is closed for all but what its client has not taken yet.
+    pub(super) fn is_parting(&self) -> bool {
+        self.parting.load(Ordering::Acquire)
+    }
+
+    /// Whether it holds more for its client than is worth waiting for. One that was reset holds nothing for anybody.
+    pub(super) fn holds_much(&self) -> bool {
+        // Who is waited for is waited for to the end: the time that `part` sets may have run out for it already.
+        let much = if self.is_parting() { 0 } else { MUCH };
+        self.unsent() > much && matches!(self.socket().take_error(), Ok(None))
     }
 
     /// Tells it to end; gives whether that is news. Anybody may who holds the line, weakly, so that holding it keeps

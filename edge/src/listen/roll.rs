@@ -110,6 +110,10 @@ impl Roll {
     }
 
     fn look(&self, Entry { watch, looked, .. }: &mut Entry, line: &Line, now: Duration) {
+        if line.is_parting() && !line.holds_much() {
+            line.order(Order::Leave);
+            return;
+        }
         let seen = line.progress.see();
         line.fit_room(&seen, now.saturating_sub(std::mem::replace(looked, now)));
         let Some(reason) = watch.judge(seen, || line.unsent(), now, &self.deadlines) else { return };

@@ -46,7 +46,10 @@ pub(super) struct Watch {
     looked: Duration,
     requests: u32,
     received: u64,
+    sent: u64,
     delivered: u64,
+    /// When HTTP/2 last passed on something of an answer that was over for us.
+    took: Duration,
     /// How many seconds it is behind with its body, and with taking answers.
     owes_body: f64,
     owes_taking: f64,
@@ -63,7 +66,9 @@ impl Watch {
             looked: now,
             requests: 0,
             received: 0,
+            sent: 0,
             delivered: 0,
+            took: now,
             owes_body: 0.0,
             owes_taking: 0.0,
             left: None,
@@ -91,20 +96,56 @@ impl Watch {
         let reason = match stage {
             Stage::Handshake => overdue(deadlines.handshake, Reason::Handshake),
             Stage::First | Stage::Head => overdue(deadlines.head, Reason::Head),
-            Stage::Idle => overdue(deadlines.idle, Reason::Idle),
+            Stage::Idle => self.rest(&seen, &unsent, now, deadlines),
             Stage::Busy => self.pace(&seen, &unsent, now, deadlines),
         };
-        (self.looked, self.received) = (now, seen.received);
-        if stage != Stage::Busy {
+        (self.looked, self.received, self.sent) = (now, seen.received, seen.sent);
+        if matches!(stage, Stage::Handshake | Stage::First | Stage::Head) {
             self.delivered = seen.sent;
         }
-        let stayed = self.left.filter(|left| stage != Stage::Busy && now >= *left + deadlines.leave);
+        let quiet = |left: Duration| now >= left.max(self.took) + deadlines.leave;
+        let stayed = self.left.filter(|left| stage != Stage::Busy && quiet(*left));
         stayed.map(|_| Reason::Stayed).or(reason)
     }
 
     /// Notes that it was told to leave.
     pub(super) fn note_left(&mut self, now: Duration) {
         self.left.get_or_insert(now);
+    }
+
+    /// The requests of this connection are over for us, but perhaps not for the client. The end of an answer may lie in
+    /// HTTP/2, which passes it on as its window opens, or in the socket, as much as a slow client takes in minutes.
+    fn rest(
+        &mut self,
+        seen: &Seen,
+        unsent: &impl Fn() -> u64,
+        now: Duration,
+        deadlines: &Deadlines,
+    ) -> Option<Reason> {
+        let span = now.saturating_sub(self.looked);
+        let passed_on = seen.sent.saturating_sub(self.sent);
+        // Pings are less.
+        if seen.http2 && passed_on >= deadlines.answer.of(span) {
+            self.took = now;
+        }
+        if now < self.since.max(self.took) + deadlines.idle {
+            self.delivered = seen.sent;
+            return None;
+        }
+        match unsent() {
+            0 => Some(Reason::Idle),
+            unsent => {
+                let went = self.deliver(seen.sent.saturating_sub(unsent));
+                is_behind(&mut self.owes_taking, span, went, deadlines.answer).then_some(Reason::Answer)
+            }
+        }
+    }
+
+    /// Notes what the other end has, and gives how much of it is new.
+    fn deliver(&mut self, delivered: u64) -> u64 {
+        let went = delivered.saturating_sub(self.delivered);
+        self.delivered = delivered;
+        went
     }
 
     fn pace(
@@ -122,9 +163,7 @@ impl Watch {
         }
         // What the kernel took may lie in its queue, of which it makes room a third at once: a slow client would seem
         // to take nothing for minutes. What counts is what the other end has acknowledged.
-        let delivered = if seen.blocked { seen.sent.saturating_sub(unsent()) } else { seen.sent };
-        let went = delivered.saturating_sub(self.delivered);
-        self.delivered = delivered;
+        let went = self.deliver(if seen.blocked { seen.sent.saturating_sub(unsent()) } else { seen.sent });
         let pace = match seen.blocked {
             true => deadlines.answer,
             false => Pace { grace: deadlines.window, ..deadlines.answer },

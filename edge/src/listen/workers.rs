@@ -63,6 +63,14 @@ impl Drop for Place {
     }
 }
 
+/// What a worker goes on for. Its runtime may carry the connection to the control plane that a request of another worker
+/// travels by: so all of them wait for the last connection of any.
+struct Ends {
+    connections: TaskTracker,
+    /// Cancelled when draining has taken too long.
+    hard: CancellationToken,
+}
+
 struct Worker {
     send: mpsc::UnboundedSender<Handed>,
     load: Arc<AtomicUsize>,
@@ -89,6 +97,7 @@ impl Workers {
             Runtimes::MultiThread => 1,
         };
         let mut workers = Vec::with_capacity(count);
+        let connections = TaskTracker::new();
         for number in 0..count {
             let site = Site {
                 edge: edge.clone(),
@@ -97,7 +106,8 @@ impl Workers {
                 http: Http::new(&limits.deadlines),
                 roll: Roll::new(limits.deadlines, edge.metrics.ended()),
             };
-            workers.push(Worker::start(number, site, hard.clone(), runtime(limits)?)?);
+            let ends = Ends { connections: connections.clone(), hard: hard.clone() };
+            workers.push(Worker::start(number, site, ends, runtime(limits)?)?);
         }
         Ok(Self { workers, hard })
     }
@@ -143,17 +153,17 @@ fn runtime(limits: &Limits) -> std::io::Result<Runtime> {
 }
 
 impl Worker {
-    fn start(number: usize, site: Site, hard: CancellationToken, runtime: Runtime) -> std::io::Result<Self> {
+    fn start(number: usize, site: Site, ends: Ends, runtime: Runtime) -> std::io::Result<Self> {
         let (send, receive) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
             .name(format!("edge-{number}"))
-            .spawn(move || runtime.block_on(work(Arc::new(site), receive, hard)))?;
+            .spawn(move || runtime.block_on(work(Arc::new(site), receive, ends)))?;
         Ok(Self { send, load: Arc::default(), thread })
     }
 }
 
-async fn work(site: Arc<Site>, mut receive: mpsc::UnboundedReceiver<Handed>, hard: CancellationToken) {
-    let connections = TaskTracker::new();
+async fn work(site: Arc<Site>, mut receive: mpsc::UnboundedReceiver<Handed>, ends: Ends) {
+    let Ends { connections, hard } = ends;
     let sweeping = tokio::spawn({
         let site = site.clone();
         async move { site.roll.sweep().await }

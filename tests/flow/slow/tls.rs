@@ -1,12 +1,14 @@
 //! TLS: stalled handshakes end, what is agreed on is what is cheap, and a certificate is renewed while the edge runs.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use support::ports::free_port;
 use support::program::Launch;
 use support::slow::Kind;
 use support::tools::certificate as pair;
 use support::{Client, PATIENCE, System, eventually};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::{Extra, LONGEST, hurried, target};
@@ -139,4 +141,42 @@ async fn what_is_agreed_on_is_cheap_and_resumed_by_one_ticket() {
     edge.shake(&format!("-tls1_2 -sess_out {session}")).await;
     let again = edge.shake(&format!("-tls1_2 -sess_in {session}")).await;
     assert!(again.contains("Reused, TLSv1.2"), "{again}");
+}
+
+/// What openssl says of a request over TLS 1.3, which ends when the edge has answered: tickets come after the handshake.
+async fn asked(port: u16, options: &str) -> String {
+    let words = format!("s_client -ign_eof -tls1_3 -connect 127.0.0.1:{port} {options}");
+    let mut command = Command::new("openssl");
+    command.args(words.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let output = tokio::time::timeout(LONGEST, child.wait_with_output()).await.unwrap().unwrap();
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(told.contains("HTTP/1.1 200 OK"), "{told}");
+    told
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_by_its_ticket_over_tls_1_3_and_nothing_is_said_before_the_handshake() {
+    let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let edges = [Edge::start(homes[0].path()).await, Edge::start(homes[1].path()).await];
+    let session = homes[0].path().join("session").display().to_string();
+    let first = asked(edges[0].port, &format!("-sess_out {session}")).await;
+    assert!(first.contains("New, TLSv1.3"), "{first}");
+    // A request that is sent before the handshake could be sent again by others (RFC 8446 section 8): no ticket allows it.
+    assert!(first.contains("Max Early Data: 0"), "{first}");
+    let resumed = format!("-sess_in {session}");
+    let again = asked(edges[0].port, &resumed).await;
+    assert!(again.contains("Reused, TLSv1.3"), "{again}");
+
+    // The ticket outlives the certificate, and means nothing to an edge that did not make it.
+    let second = pair(homes[0].path(), "second").await;
+    install(&second, (&edges[0].chain, &edges[0].key));
+    edges[0].program.hang_up();
+    eventually(PATIENCE, || edges[0].greets_with("second")).await;
+    let again = asked(edges[0].port, &resumed).await;
+    assert!(again.contains("Reused, TLSv1.3"), "{again}");
+    let elsewhere = asked(edges[1].port, &resumed).await;
+    assert!(elsewhere.contains("New, TLSv1.3"), "{elsewhere}");
 }

@@ -57,6 +57,21 @@ fn between_requests_there_is_time_but_not_within_the_next_head() {
 }
 
 #[test]
+fn the_end_of_an_answer_may_be_taken_slowly_wherever_it_lies() {
+    // In the socket, which had room for all of it at once.
+    let written = |_| Seen { sent: 1_000_500, ..SERVED };
+    let left = |pace: u64| move |second: u64| 1_000_000_u64.saturating_sub(second * pace);
+    assert_eq!(ends_with(written, left(5_000)), Some((Reason::Idle, 200)), "when it has all, and not before");
+    assert_eq!(ends_with(written, left(0)), Some((Reason::Answer, 105)));
+    assert_eq!(ends_with(written, left(100_000)), Some((Reason::Idle, 76)));
+    // In HTTP/2, which counts as done what waits for a window.
+    let passed = |second: u64| Seen { http2: true, sent: 500 + second.min(150) * 350, ..SERVED };
+    assert_eq!(ends(passed), Some((Reason::Idle, 225)));
+    let bursts = |second: u64| Seen { http2: true, sent: 500 + second.min(150) / 60 * 30_000, ..SERVED };
+    assert_eq!(ends(bursts), Some((Reason::Idle, 195)));
+}
+
+#[test]
 fn a_body_that_is_waited_for_must_flow() {
     let at = |bytes: u64| move |second: u64| Seen { received: 100 + bytes * second, ..READING };
     assert_eq!(ends(at(0)), Some((Reason::Body, 11)));
@@ -117,4 +132,15 @@ fn who_was_told_to_leave_and_has_nothing_under_way_stays_no_longer() {
     assert_eq!(judge(SERVED, 77), Some(Reason::Idle));
     assert_eq!(judge(Seen { serving: true, ..SERVED }, 90), None);
     assert_eq!(judge(SERVED, 91), Some(Reason::Stayed));
+}
+
+#[test]
+fn who_was_told_to_leave_may_take_what_it_was_promised() {
+    let (deadlines, mut watch) = (Deadlines::default(), Watch::new(Duration::ZERO));
+    watch.note_left(Duration::from_secs(1));
+    let ended = (1..600).find_map(|second| {
+        let seen = Seen { http2: true, sent: 500 + second.min(40) * 350, ..SERVED };
+        Some((watch.judge(seen, || 0, Duration::from_secs(second), &deadlines)?, second))
+    });
+    assert_eq!(ended, Some((Reason::Stayed, 49)));
 }
