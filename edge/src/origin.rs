@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,7 +37,12 @@ pub struct ImmutableFile {
     size: u64,
     digest: Digest,
     bytes: Held,
+    /// How many are fetching bytes that were not in memory.
+    fetching: AtomicUsize,
 }
+
+/// Somebody who fetches bytes of a file that were not in memory.
+pub(crate) struct Fetching(Arc<ImmutableFile>);
 
 /// How the bytes of a file are held.
 #[derive(Debug)]
@@ -113,7 +119,7 @@ fn open_blocking(path: &Path, digest: Digest, size: u64) -> Result<Option<Arc<Im
             Err(_) => Held::Open(file),
         }
     };
-    Ok(Some(Arc::new(ImmutableFile { size, digest, bytes })))
+    Ok(Some(Arc::new(ImmutableFile { size, digest, bytes, fetching: AtomicUsize::default() })))
 }
 
 fn read_exact(file: &File, position: u64, end: u64) -> io::Result<Bytes> {
@@ -158,6 +164,17 @@ impl ImmutableFile {
         }
     }
 
+    /// Notes that somebody fetches, for as long as what is given lives.
+    pub(crate) fn note_fetching(self: &Arc<Self>) -> Fetching {
+        self.fetching.fetch_add(1, Ordering::Relaxed);
+        Fetching(self.clone())
+    }
+
+    /// Whether somebody fetches: then what is in the page cache may still be on its way.
+    pub(crate) fn is_fetched(&self) -> bool {
+        self.fetching.load(Ordering::Relaxed) > 0
+    }
+
     /// The bytes from `position` up to `end`. Blocks. Fewer than that are an error: somebody cut the file.
     pub fn read_exact(&self, position: u64, end: u64) -> io::Result<Bytes> {
         let read = match self.file() {
@@ -178,6 +195,12 @@ impl ImmutableFile {
             Held::Mapped(_) | Held::Open(_) => 0,
         };
         held.saturating_add(WEIGHT)
+    }
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        self.0.fetching.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -10,6 +10,7 @@ mod backups;
 mod bindist_client;
 mod bus;
 mod clients;
+mod cold;
 mod contract;
 mod cors;
 mod customers;

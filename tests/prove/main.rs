@@ -5,6 +5,7 @@
 //! `cargo xtask prove NAME` runs one, in release, alone, with its output shown.
 
 mod bytes;
+mod cold;
 mod large;
 mod machine;
 mod random;

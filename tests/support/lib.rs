@@ -9,6 +9,7 @@
 
 pub mod admin;
 pub mod client;
+pub mod cold;
 pub mod content;
 pub mod contract;
 pub mod cutting;
@@ -21,6 +22,7 @@ pub mod large;
 pub mod machine;
 pub mod model;
 pub mod multipart;
+pub mod paced;
 pub mod ports;
 pub mod program;
 pub mod raw;

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
+use rustix::thread::{CpuSet, Pid, sched_setaffinity};
+
 use crate::client::Client;
 use crate::eventually::{PATIENCE, eventually};
 
@@ -177,6 +179,29 @@ impl Program {
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Its threads that live, by name, and how many bytes each made the disk read.
+    #[must_use]
+    pub fn disk_reads(&self) -> Vec<(String, u64)> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+        let of = |thread: PathBuf| {
+            let told = read(thread.join("io"));
+            let bytes = told.lines().find_map(|line| line.strip_prefix("read_bytes: ")?.parse().ok());
+            (read(thread.join("comm")).trim().to_owned(), bytes.unwrap_or_default())
+        };
+        threads.map(|thread| of(thread.unwrap().path())).collect()
+    }
+
+    /// Lets all its threads, also those that it starts later, run on that core alone.
+    pub fn pin(&self, core: usize) {
+        let mut cores = CpuSet::new();
+        cores.set(core);
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap() {
+            let id = thread.unwrap().file_name().to_str().and_then(|id| Pid::from_raw(id.parse().ok()?));
+            sched_setaffinity(id, &cores).unwrap();
+        }
     }
 
     #[must_use]

@@ -25,6 +25,13 @@ pub async fn sha256sum(path: &Path) -> String {
     text.split(' ').next().unwrap().to_owned()
 }
 
+/// Bytes of a file that the system holds in memory, by a program that is not ours.
+pub async fn fincore(path: &Path) -> u64 {
+    let asked = ["--bytes", "--noheadings", "--output", "RES", path.to_str().unwrap()];
+    let output = run("fincore", &asked).await;
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+}
+
 /// Certificate and key for this machine, made by openssl, under a name of their own.
 pub async fn certificate(directory: &Path, name: &str) -> (PathBuf, PathBuf) {
     let (chain, key) = (directory.join(format!("{name}.pem")), directory.join(format!("{name}.key")));

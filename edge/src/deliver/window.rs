@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::body::Carriage;
 use super::chunk::Chunk;
 use crate::file_io::{Buffer, Mapping, is_resident, make_resident, read_now};
-use crate::origin::ImmutableFile;
+use crate::origin::{Fetching, ImmutableFile};
 
 /// What is asked about and fetched at once: large enough that asking costs nothing, small enough that a client who
 /// leaves has not cost the disk much.
@@ -122,10 +122,14 @@ impl Windows {
             }
             _ => {}
         }
-        if is_resident(mapping.file(), window.position, to) {
+        // A page that somebody is fetching is in the page cache before its bytes are: who sends it waits for the disk.
+        let is_there = is_resident(mapping.file(), window.position, to);
+        if is_there && !window.file.is_fetched() {
             return Ok(self.mapped(window, mapping, to));
         }
-        let work = fetch(&window.file, window.position, to);
+        // Waiting for somebody else's fetch is none: else a file that all want would be fetched for ever.
+        let fetching = (!is_there).then(|| window.file.note_fetching());
+        let work = fetch(&window.file, window.position, to, fetching);
         Err(Opening::Fetching(window, mapping, work, to))
     }
 
@@ -134,7 +138,7 @@ impl Windows {
         let Window { file, position, end } = window;
         let next = end.min(to.saturating_add(WINDOW));
         if next > to && !is_resident(mapping.file(), to, next) {
-            self.ahead = Some((fetch(&file, to, next), next));
+            self.ahead = Some((fetch(&file, to, next, Some(file.note_fetching())), next));
         }
         let rest = (to < end).then_some(Window { file, position: to, end });
         (Chunk::mapped(mapping, position, to), rest)
@@ -159,9 +163,10 @@ fn copy(window: &Window, buffer: Buffer) -> Work<Buffer> {
     })
 }
 
-fn fetch(file: &Arc<ImmutableFile>, from: u64, to: u64) -> Work<()> {
+fn fetch(file: &Arc<ImmutableFile>, from: u64, to: u64, fetching: Option<Fetching>) -> Work<()> {
     let file = file.clone();
     work(move || {
+        let _until_the_end = fetching;
         let open = file.file().ok_or(io::ErrorKind::UnexpectedEof)?;
         make_resident(open, from, to).map_err(|error| file.named(&error))
     })

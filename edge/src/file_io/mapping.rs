@@ -5,7 +5,9 @@ use std::io;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
-use memmap2::Mmap;
+use memmap2::{Advice, Mmap};
+
+use super::residency::forbid_reading_ahead;
 
 /// A file of fixed length and its bytes as memory. Both live as long as any slice of it.
 #[derive(Debug)]
@@ -38,6 +40,9 @@ impl Mapping {
         // temporary name and renamed; and if somebody changes one all the same, no decision of ours hangs on its bytes.
         // It can be cut: then touching it raises SIGBUS; so nothing in this process does, see the head of this room.
         let memory = unsafe { Mmap::map(&file)? };
+        forbid_reading_ahead(&file);
+        // The same for pages that the kernel reads through the mapping, as for short pieces.
+        let _ = memory.advise(Advice::Random);
         let mapping = Arc::new(Self { memory, file });
         enlist(&mapping);
         Ok(mapping)

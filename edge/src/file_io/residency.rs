@@ -2,8 +2,11 @@
 
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{Advice, fadvise};
 
 use super::buffer::Buffer;
 
@@ -32,7 +35,15 @@ struct Pages {
     recently_evicted: u64,
 }
 
-/// Whether all bytes from `position` up to `end` are in the page cache. False when nobody can say.
+/// Lets the kernel read nothing of the file but what it is told to. It would go on reading behind what was fetched, by
+/// megabytes, and on whatever thread happens to send the page at which it left a mark for itself.
+pub(crate) fn forbid_reading_ahead(file: &File) {
+    // Who cannot be told reads ahead: slower, and right.
+    let _ = fadvise(file, 0, None, Advice::Random);
+}
+
+/// Whether all bytes from `position` up to `end` are in the page cache, or on their way there: pages that are being read
+/// count. False when nobody can say.
 pub(crate) fn is_resident(file: &File, position: u64, end: u64) -> bool {
     if CANNOT.load(Ordering::Relaxed) {
         return false;
@@ -64,6 +75,8 @@ fn count_pages(file: RawFd, range: &Range) -> io::Result<Pages> {
 /// # Errors
 /// As reading does; [`io::ErrorKind::UnexpectedEof`] when the file ends before `end`.
 pub(crate) fn make_resident(file: &File, mut position: u64, end: u64) -> io::Result<()> {
+    // All at once, where reading piece by piece would wait for the disk between each and the next.
+    let _ = fadvise(file, position, NonZeroU64::new(end.saturating_sub(position)), Advice::WillNeed);
     while position < end {
         let piece = Buffer::take(end - position).fill(file, position)?;
         position += piece.as_ref().len() as u64;
