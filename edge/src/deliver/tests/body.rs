@@ -56,28 +56,35 @@ async fn a_mapped_file_arrives_whole_in_windows_whether_it_is_in_memory_or_not()
     }
 }
 
-#[tokio::test]
-async fn what_somebody_fetches_is_handed_out_when_it_has_come_and_not_when_it_seems_to_be_there() {
-    let bytes = pattern(300_000);
-    let blob = Blob::new(&bytes);
-    let file = blob.open().await;
-    for is_fetched in [false, true] {
-        let _fetching = is_fetched.then(|| file.note_fetching());
-        let mut body = Body::pieces([Piece::File { file: Arc::clone(&file), position: 0, end: 300_000 }]);
-        body.carry(Carriage::Mapped);
-        let mut body = std::pin::pin!(body);
-        let polled = body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()));
-        assert_eq!(polled.is_pending(), is_fetched);
-        let mut got = vec![];
-        if let Poll::Ready(Some(frame)) = polled {
-            take(frame.unwrap(), &mut got);
+#[test]
+fn what_somebody_fetches_is_handed_out_when_it_has_come_and_not_when_it_seems_to_be_there() {
+    // One thread that may block, and it is kept: what must wait for it waits until it is let go.
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let bytes = pattern(300_000);
+        let blob = Blob::new(&bytes);
+        let file = blob.open().await;
+        for is_fetched in [false, true] {
+            let _fetching = is_fetched.then(|| file.note_fetching());
+            let (let_go, kept) = std::sync::mpsc::channel::<()>();
+            tokio::task::spawn_blocking(move || kept.recv());
+            let mut body = Body::pieces([Piece::File { file: Arc::clone(&file), position: 0, end: 300_000 }]);
+            body.carry(Carriage::Mapped);
+            let mut body = std::pin::pin!(body);
+            let polled = body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()));
+            assert_eq!(polled.is_pending(), is_fetched);
+            drop(let_go);
+            let mut got = vec![];
+            if let Poll::Ready(Some(frame)) = polled {
+                take(frame.unwrap(), &mut got);
+            }
+            while let Some(frame) = body.frame().await {
+                take(frame.unwrap(), &mut got);
+            }
+            assert!(got == bytes);
         }
-        while let Some(frame) = body.frame().await {
-            take(frame.unwrap(), &mut got);
-        }
-        assert!(got == bytes);
-    }
-    assert!(!file.is_fetched());
+        assert!(!file.is_fetched());
+    });
 }
 
 #[tokio::test]
