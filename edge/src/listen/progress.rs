@@ -51,11 +51,11 @@ pub(super) struct Seen {
 
 impl Progress {
     /// Only the connection's own task writes this, and so do the next two: a load and a store cost less than adding.
-    /// The second gives all that was ever sent.
     pub(super) fn note_received(&self, bytes: usize) {
         self.received.store(self.received.load(Relaxed).wrapping_add(bytes as u64), Relaxed);
     }
 
+    /// Gives all that was ever sent.
     pub(super) fn note_sent(&self, bytes: usize) -> u64 {
         let sent = self.sent.load(Relaxed).wrapping_add(bytes as u64);
         self.sent.store(sent, Relaxed);

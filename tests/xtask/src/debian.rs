@@ -40,7 +40,6 @@ const NEEDS: &[Need] = &[
         "one of the ways in which it protects files",
     ),
     need("wrk", "wrk", "the load of that measurement"),
-    need("openssl", "openssl", "its certificate"),
 ];
 
 /// Packages that bring a service of the same name.
