@@ -4,6 +4,7 @@
 //! of changes and, apart, denials). A carrier never looks inside: it moves sealed bytes. An edge never asks about a
 //! single key; it takes the snapshot once and follows the log.
 
+pub mod https;
 pub mod local;
 pub mod redis;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::digest::Digest;
 use crate::wire::{Position, Unreadable};
@@ -48,6 +50,18 @@ impl LogId {
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.sequence, self.part)
+    }
+}
+
+impl Serialize for LogId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LogId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::text::deserialize(deserializer)
     }
 }
 
@@ -109,6 +123,16 @@ pub trait Outlet: Send + Sync + 'static {
 
     /// The last place in the log of changes of `epoch`, if it has any.
     async fn last_change(&self, epoch: u64) -> Result<Option<LogId>, BusError>;
+
+    /// The same of denials.
+    async fn last_denials(&self, epoch: u64) -> Result<Option<LogId>, BusError>;
+
+    /// Whether all these buckets lie there.
+    async fn holds_buckets(&self, names: &[Digest]) -> Result<bool, BusError>;
+
+    /// Drops the head and the logs of `epoch`: somebody else wrote there what keeps ours out. Buckets stay, for their
+    /// names vouch for them.
+    async fn discard(&self, epoch: u64) -> Result<(), BusError>;
 
     /// Lays a bucket down under its name.
     async fn put_bucket(&self, name: &Digest, packed: Bytes) -> Result<(), BusError>;

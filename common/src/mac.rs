@@ -31,6 +31,8 @@ pub enum Purpose {
     Report,
     /// URLs of backups.
     Backup,
+    /// An edge's word that it is one, when it follows the control plane itself.
+    Feed,
 }
 
 impl Purpose {
@@ -44,6 +46,7 @@ impl Purpose {
             Self::Session => b"tidegate/v1/session",
             Self::Report => b"tidegate/v1/report",
             Self::Backup => b"tidegate/v1/backup",
+            Self::Feed => b"tidegate/v1/feed",
         }
     }
 }

@@ -16,6 +16,9 @@ pub const FORWARDED_HEADER: &str = "x-tidegate-forwarded";
 pub const SEQUENCE_HEADER: &str = "x-tidegate-sequence";
 /// How old an edge's word may be: long enough for clocks that differ, short enough to be no key.
 pub const FORWARDED_LIFETIME: Duration = Duration::from_secs(300);
+/// The same for the word of an edge that follows. A clock that is off by hours must not keep it from hearing of
+/// revocations, and all that the word opens is signed, public to every edge, and of no use to who has no edge.
+const WORD_LIFETIME: Duration = Duration::from_secs(86_400);
 
 /// An edge's word on a request that it passes on.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -41,6 +44,34 @@ impl Forwarded {
         let word: Self = serde_json::from_slice(&keys.open(text)?).ok()?;
         let off = now.since(word.at).max(word.at.since(now));
         (off <= FORWARDED_LIFETIME).then_some(word)
+    }
+}
+
+/// The header by which an edge shows that it is one, when it follows the control plane itself.
+pub const EDGE_HEADER: &str = "x-tidegate-edge";
+
+/// An edge's word that it is one of ours.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EdgeWord {
+    /// Its name in the fleet.
+    pub edge: String,
+    /// When it said so.
+    pub at: Timestamp,
+}
+
+impl EdgeWord {
+    /// The header value. `None` without any secret.
+    #[must_use]
+    pub fn seal(&self, keys: &MacKeys) -> Option<String> {
+        keys.seal(&serde_json::to_vec(self).ok()?)
+    }
+
+    /// Reads a header value; `None` when no edge of ours said that, or not lately.
+    #[must_use]
+    pub fn open(text: &str, keys: &MacKeys, now: Timestamp) -> Option<Self> {
+        let word: Self = serde_json::from_slice(&keys.open(text)?).ok()?;
+        let off = now.since(word.at).max(word.at.since(now));
+        (off <= WORD_LIFETIME).then_some(word)
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod keys;
 mod listen;
 pub mod operator;
 mod private;
+mod publishing;
 mod sessions;
 mod tenancy;
 
@@ -26,13 +27,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::publishing::Publishing;
 use crate::api::{Desk, Failures, InFlight, router};
 use crate::backup::make::Automatic;
 use crate::config::Config;
 use crate::domain::Refusal;
+use crate::feed::{self, FeedDoor};
 use crate::ingest::{self, Ingest};
 use crate::metrics::Metrics;
-use crate::publish::Publisher;
+use crate::publish::Announcer;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError, StoreFault};
 use crate::uploads::{Blobs, sweep};
@@ -127,27 +130,15 @@ pub async fn start(
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.database, clock.now()).await?);
     let first = tenancy::first(store.as_ref(), &config, clock.now(), &mut rng).await?;
     let verifying_key = keys.signing.verifying_key();
-    let publisher = Publisher::new(store.clone(), bus.clone(), keys.signing, clock.clone());
-    let desk = Arc::new(Desk {
-        store,
-        blobs,
-        clock,
-        metrics: Arc::new(Metrics::default()),
-        forwarding: MacKeys::derive(&keys.edge_secrets, Purpose::Forwarding),
-        tickets: MacKeys::derive(&keys.edge_secrets, Purpose::Upload),
-        sessions: MacKeys::derive(&keys.edge_secrets, Purpose::Session),
-        failures: Failures::default(),
-        cursors: MacKeys::derive(&keys.edge_secrets, Purpose::Cursor),
-        backups: backups::open(&config.data),
-        backup_tickets: MacKeys::derive(&keys.edge_secrets, Purpose::Backup),
-        public_url: config.public_url.clone(),
-        draft_by_default: config.draft_by_default,
-        tenancy: config.tenancy,
-        minutes_kept: config.keeping.minutes,
-        announcer: publisher.announcer(),
-        in_flight: InFlight::default(),
-        admin_aliases: config.admin_aliases.clone(),
+    let publishing = Publishing::new(&config, (&store, &bus), keys.signing, &clock);
+    let following = publishing.carrier().map(|carrier| FeedDoor {
+        carrier,
+        keys: MacKeys::derive(&keys.edge_secrets, Purpose::Feed),
+        clock: clock.clone(),
+        stop: stop.clone(),
     });
+    let desk =
+        Arc::new(open_desk(&config, (store, blobs, clock), &keys.edge_secrets, publishing.announcer()));
     let ingest = Ingest::new(ingest::Tools {
         store: desk.store.clone(),
         inbox: bus,
@@ -172,8 +163,13 @@ pub async fn start(
         uploads: config.upload_sweep_every,
         backups: config.backups,
     };
-    let ended =
-        tokio::spawn(run(desk, Loops { publisher, ingest }, Doors { listener, private }, sweeping, stop));
+    let ended = tokio::spawn(run(
+        desk,
+        Loops { publishing, ingest },
+        Doors { listener, private, following },
+        sweeping,
+        stop,
+    ));
     Ok(Running {
         address,
         admin_address,
@@ -183,6 +179,35 @@ pub async fn start(
         first_admin_key: first.made,
         ended,
     })
+}
+
+/// What every handler works with.
+fn open_desk(
+    config: &Config,
+    (store, blobs, clock): (Arc<dyn Store>, Blobs, Arc<dyn Clock>),
+    secrets: &[Secret],
+    announcer: Announcer,
+) -> Desk {
+    Desk {
+        store,
+        blobs,
+        clock,
+        metrics: Arc::new(Metrics::default()),
+        forwarding: MacKeys::derive(secrets, Purpose::Forwarding),
+        tickets: MacKeys::derive(secrets, Purpose::Upload),
+        sessions: MacKeys::derive(secrets, Purpose::Session),
+        failures: Failures::default(),
+        cursors: MacKeys::derive(secrets, Purpose::Cursor),
+        backups: backups::open(&config.data),
+        backup_tickets: MacKeys::derive(secrets, Purpose::Backup),
+        public_url: config.public_url.clone(),
+        draft_by_default: config.draft_by_default,
+        tenancy: config.tenancy,
+        minutes_kept: config.keeping.minutes,
+        announcer,
+        in_flight: InFlight::default(),
+        admin_aliases: config.admin_aliases.clone(),
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -202,6 +227,8 @@ fn sweep_incoming(blobs: &Blobs, clock: &dyn Clock) {
 struct Doors {
     listener: TcpListener,
     private: Option<TcpListener>,
+    /// What edges follow here, beside the API.
+    following: Option<FeedDoor>,
 }
 
 /// How often what is spent is swept.
@@ -215,7 +242,7 @@ struct Sweeping {
 
 /// What runs beside the requests.
 struct Loops {
-    publisher: Publisher,
+    publishing: Publishing,
     ingest: Ingest,
 }
 
@@ -223,7 +250,7 @@ struct Loops {
 async fn run(desk: Arc<Desk>, loops: Loops, doors: Doors, every: Sweeping, stop: CancellationToken) {
     let requests_ended = CancellationToken::new();
     let rooms = TaskTracker::new();
-    rooms.spawn(loops.publisher.run(requests_ended.clone()));
+    rooms.spawn(loops.publishing.run(requests_ended.clone()));
     rooms.spawn(loops.ingest.run(requests_ended.clone()));
     rooms.spawn(forgetting::run(desk.clone(), requests_ended.clone()));
     rooms.spawn(sessions::sweep(desk.clone(), every.sessions, requests_ended.clone()));
@@ -236,7 +263,12 @@ async fn run(desk: Arc<Desk>, loops: Loops, doors: Doors, every: Sweeping, stop:
     if let Some(listener) = doors.private {
         rooms.spawn(listen::serve(listener, private::router(desk.clone()), requests_ended.clone()));
     }
-    listen::serve(doors.listener, router(desk.clone()), stop).await;
+    let routes = router(desk.clone());
+    let routes = match doors.following {
+        Some(door) => routes.merge(feed::router(door)),
+        None => routes,
+    };
+    listen::serve(doors.listener, routes, stop).await;
     requests_ended.cancel();
     rooms.close();
     rooms.wait().await;

@@ -176,6 +176,16 @@ pub(crate) fn tell(ready: bool, content_type: &'static str, body: String) -> Res
     respond(status, HeaderValue::from_static(content_type), body.into_bytes(), "")
 }
 
+/// Bytes for an edge; 404 when there are none.
+pub(crate) fn hand_over(found: Option<bytes::Bytes>, content_type: &'static str) -> Response {
+    let status = if found.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    let body = found.unwrap_or_default();
+    let mut response = respond(status, HeaderValue::from_static(content_type), Vec::new(), "");
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    *response.body_mut() = Body::from(body);
+    response
+}
+
 /// The OpenAPI document for who reaches us at `base`, or 304 for who has it (RFC 9110 section 15.4.5).
 pub(crate) fn tell_document(base: &str, request: &HeaderMap, request_id: &str) -> Response {
     let openapi::Served { body, etag } = openapi::served(base);

@@ -11,6 +11,7 @@ pub mod command;
 pub mod config;
 pub mod domain;
 mod error;
+mod feed;
 pub mod ingest;
 mod metrics;
 pub mod publish;

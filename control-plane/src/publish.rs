@@ -4,12 +4,14 @@
 //! away never holds up a write: what was decided waits in the outbox.
 
 mod changes;
+pub mod pair;
 mod render;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::bus::{BusError, Outlet};
@@ -19,7 +21,7 @@ use common::wire::Unreadable;
 use ed25519_dalek::SigningKey;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -36,14 +38,55 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Rounds of changes before the snapshot gets its turn, when changes never end.
 const ROUNDS: u32 = 16;
 
-/// Wakes the publisher; clones wake the same one.
-#[derive(Clone, Debug, Default)]
-pub struct Announcer(Arc<Notify>);
+/// Wakes the publishers; clones wake the same ones.
+#[derive(Clone, Debug)]
+pub struct Announcer(Arc<watch::Sender<u64>>);
+
+impl Default for Announcer {
+    fn default() -> Self {
+        Self(Arc::new(watch::channel(0).0))
+    }
+}
 
 impl Announcer {
     /// Says that something was committed. Never waits.
     pub fn announce(&self) {
-        self.0.notify_one();
+        self.0.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+/// The last write that a publisher has told its carrier; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Told(Arc<AtomicU64>);
+
+impl Told {
+    fn reach(&self, sequence: u64) {
+        self.0.fetch_max(sequence, Ordering::AcqRel);
+    }
+
+    fn sequence(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// How far the store may forget what was told: what is marked there leaves the outbox.
+#[derive(Clone, Debug)]
+enum Marking {
+    /// As far as this carrier was told.
+    Told,
+    /// As far as both, this carrier and that of the other publisher, were told.
+    Both(Told),
+    /// Not at all: what is told lives only as long as this process, and another publisher marks.
+    Never,
+}
+
+impl Marking {
+    fn bound(&self, announced: u64) -> u64 {
+        match self {
+            Self::Told => announced,
+            Self::Both(other) => announced.min(other.sequence()),
+            Self::Never => 0,
+        }
     }
 }
 
@@ -66,13 +109,16 @@ struct Tools {
     store: Arc<dyn Store>,
     outlet: Arc<dyn Outlet>,
     signing: SigningKey,
+    told: Told,
+    marking: Marking,
 }
 
-/// The publisher of one control plane.
+/// What carries the writes of one control plane to one carrier.
 pub struct Publisher {
     tools: Tools,
     clock: Arc<dyn Clock>,
     announcer: Announcer,
+    wake: watch::Receiver<u64>,
     changes: Changes,
     snapshot: Snapshot,
     jitter: Option<StdRng>,
@@ -87,10 +133,14 @@ impl Publisher {
         signing: SigningKey,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let announcer = Announcer::default();
+        let wake = announcer.0.subscribe();
+        let (told, marking) = (Told::default(), Marking::Told);
         Self {
-            tools: Tools { store, outlet, signing },
+            tools: Tools { store, outlet, signing, told, marking },
             clock,
-            announcer: Announcer::default(),
+            announcer,
+            wake,
             changes: Changes::default(),
             snapshot: Snapshot::default(),
             jitter: entropy().ok(),
@@ -113,7 +163,8 @@ impl Publisher {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
                 // While the bus is away, writes do not make it come back sooner.
-                () = self.announcer.0.notified(), if failures == 0 => {}
+                // An error would mean that the announcer is gone, which this holds itself.
+                _ = self.wake.changed(), if failures == 0 => {}
             }
         }
         let last_words = async {
@@ -156,6 +207,15 @@ impl Publisher {
     /// # Errors
     /// When store or bus fail; what was told by then stays told, and telling it again is harmless.
     pub async fn step(&mut self) -> Result<(), PublishFault> {
+        let told = self.tell().await;
+        let now = self.clock.now();
+        // Also when the log did not take it: what somebody else laid in its place is cleared away by this.
+        self.snapshot.renew(&self.tools, self.changes.announced(), now).await?;
+        told?;
+        self.changes.mark_when_due(&self.tools, now).await
+    }
+
+    async fn tell(&mut self) -> Result<(), PublishFault> {
         let mut rounds = 0;
         while self.changes.tell(&self.tools, self.snapshot.dirt()).await? {
             rounds += 1;
@@ -164,9 +224,7 @@ impl Publisher {
                 break;
             }
         }
-        let now = self.clock.now();
-        self.snapshot.renew(&self.tools, self.changes.announced(), now).await?;
-        self.changes.mark_when_due(&self.tools, now).await
+        Ok(())
     }
 }
 

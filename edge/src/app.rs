@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::bus::{EdgeBus, Reports};
+use common::bus::https::HttpsFeed;
+use common::bus::{EdgeBus, Feed, Reports};
 use common::mac::{MacKeys, Purpose};
+use common::proof::EdgeWord;
 use common::runtime::clock::Clock;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,10 +24,14 @@ use crate::keyring::Keyring;
 use crate::listen::{self, Listener, tls};
 use crate::observe::Metrics;
 use crate::origin::Origin;
-use crate::replica::feed::{Follower, Observer};
+use crate::replica::feed::pace::Pace;
+use crate::replica::feed::{Applier, Follower, Observer};
 use crate::replica::{Changed, Replica, SharedReplica};
 use crate::report::{Ledger, Reporter, Spool};
 use crate::request::Table;
+
+/// How long an edge that starts waits for the control plane to confirm its replica.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why an edge cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -80,9 +87,22 @@ pub struct Prepared {
     stop: CancellationToken,
     /// Cancelled when the last request has ended: the operator can look on until then.
     drained: CancellationToken,
+    /// Whether the control plane was asked what it knows beyond the replica; none where it is not asked.
+    confirmed: Option<watch::Receiver<bool>>,
 }
 
 impl Prepared {
+    /// Waits until the control plane was asked whether it knows more than the replica, which may be days old: not
+    /// longer than a moment, for it may be away or far, and an edge outlives it.
+    pub async fn confirmed(mut self) -> Self {
+        if let Some(mut confirmed) = self.confirmed.take()
+            && tokio::time::timeout(CONFIRM_WITHIN, confirmed.wait_for(|asked| *asked)).await.is_err()
+        {
+            tracing::warn!("the control plane does not answer: serving what the replica says");
+        }
+        self
+    }
+
     /// Begins to answer. Who connected meanwhile is answered now.
     pub fn open(self) -> Running {
         let Self { edge, reporter, bus, listener, running, stop, drained, .. } = self;
@@ -144,7 +164,7 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<Running, StartError> {
-    Ok(prepare(config, bus, clock, stop).await?.open())
+    Ok(prepare(config, bus, clock, stop).await?.confirmed().await.open())
 }
 
 /// Everything of [`start`] but the answering.
@@ -172,15 +192,38 @@ pub async fn prepare(
     let drained = CancellationToken::new();
     let admin_address = start_admin(&config, &edge, &tasks, (&stop, &drained)).await?;
     let observer = Arc::new(Copies { keyring, catalog });
-    let follower =
-        Follower { replica: replica.clone(), feed: bus.clone(), keys: config.snapshot_keys, observer };
-    tasks.spawn(follower.run(stop.clone()));
+    let (keys, refusals) = (config.snapshot_keys.clone(), edge.metrics.refusals());
+    let applier = Arc::new(Applier::new(replica.clone(), keys, observer, refusals));
+    let confirmed = follow(&config, (&edge, &bus), applier, (&tasks, &drained))?;
     tasks.spawn(sweep(edge.clone(), stop.clone()));
     if let Some(renewal) = renewal {
         tasks.spawn(renewal.run(edge.metrics.ended(), stop.clone()));
     }
     let running = Running { address, admin_address, replica: replica.clone(), tasks };
-    Ok(Prepared { replica, edge, reporter, bus, listener, running, stop, drained })
+    Ok(Prepared { replica, edge, reporter, bus, listener, running, stop, drained, confirmed })
+}
+
+/// Follows the bus, and where that is another program, the control plane as well. Until the last request has ended: who
+/// is revoked while this edge drains is cut as ever. Gives what says that the control plane has been asked.
+fn follow(
+    config: &Config,
+    (edge, bus): (&Arc<Edge>, &Arc<dyn EdgeBus>),
+    applier: Arc<Applier>,
+    (tasks, drained): (&TaskTracker, &CancellationToken),
+) -> Result<Option<watch::Receiver<bool>>, StartError> {
+    let feed: Arc<dyn Feed> = bus.clone();
+    let (Some(control_plane), Some(_)) = (&config.control_plane, &config.bus) else {
+        tasks.spawn(Follower { applier, feed, pace: Pace::alone() }.run(drained.clone()));
+        return Ok(None);
+    };
+    let (keys, id, clock) =
+        (MacKeys::derive(&config.edge_secrets, Purpose::Feed), config.edge_id.clone(), edge.clock.clone());
+    let word = move || EdgeWord { edge: id.clone(), at: clock.now() }.seal(&keys);
+    let desk = HttpsFeed::new(control_plane.clone(), Arc::new(word)).map_err(other)?;
+    let (of_bus, of_desk, confirmed) = Pace::pair();
+    tasks.spawn(Follower { applier: applier.clone(), feed, pace: of_bus }.run(drained.clone()));
+    tasks.spawn(Follower { applier, feed: Arc::new(desk), pace: of_desk }.run(drained.clone()));
+    Ok(Some(confirmed))
 }
 
 fn prepare_reporter(config: &Config, edge: &Edge) -> Result<Reporter, StartError> {

@@ -146,3 +146,38 @@ async fn a_frozen_control_plane_does_not_hang_management_for_ever_nor_downloads_
     fleet.desk.freeze(false);
     assert_eq!(asked.expect("no answer within the client's patience").status, 503);
 }
+
+#[tokio::test]
+async fn a_revocation_reaches_edges_that_redis_does_not() {
+    let mut fleet = Fleet::start(2).await;
+    let mut known = prepare(&fleet).await;
+    let path = known.stock.path();
+    fleet.redis.kill();
+    // Written while Redis is away, both ways: rights that end, and rights that begin.
+    let desk = fleet.at_desk();
+    desk.change_key(&known.hot, json!({ "isEnabled": false })).await.expect(200);
+    let new = desk.create_key(&known.stock.customer, json!({})).await;
+    for edge in 0..2 {
+        let (old, new) = (fleet.client(edge, &known.hot.text), fleet.client(edge, &new.text));
+        eventually(PATIENCE, || async { old.get(&path).await.is(401) }).await;
+        eventually(PATIENCE, || async { new.get(&path).await.is(200) }).await;
+    }
+    // An edge that was down meanwhile asks before it serves.
+    fleet.edges[1].kill();
+    desk.change_key(&new, json!({ "isEnabled": false })).await.expect(200);
+    fleet.edges[1].start();
+    fleet.edge_ready(1).await;
+    fleet.client(1, &new.text).get(&path).await.expect(401);
+    // Redis comes back with nothing in it, and is filled again.
+    fleet.redis.restart().await;
+    let later = known.cold.pop().unwrap();
+    for edge in 0..2 {
+        fleet.client(edge, &later.text).get(&path).await.expect(200);
+    }
+    desk.change_key(&later, json!({ "isEnabled": false })).await.expect(200);
+    for edge in 0..2 {
+        let old = fleet.client(edge, &later.text);
+        eventually(PATIENCE, || async { old.get(&path).await.is(401) }).await;
+    }
+    fleet.assert_sound();
+}

@@ -124,6 +124,22 @@ impl Outlet for LocalBus {
         Ok(self.state().logs.get(&epoch).and_then(|logs| logs.changes.last))
     }
 
+    async fn last_denials(&self, epoch: u64) -> Result<Option<LogId>, BusError> {
+        Ok(self.state().logs.get(&epoch).and_then(|logs| logs.denials.last))
+    }
+
+    async fn holds_buckets(&self, names: &[Digest]) -> Result<bool, BusError> {
+        let state = self.state();
+        Ok(names.iter().all(|name| state.buckets.contains_key(name)))
+    }
+
+    async fn discard(&self, epoch: u64) -> Result<(), BusError> {
+        let mut state = self.state();
+        state.head = None;
+        state.logs.remove(&epoch);
+        Ok(())
+    }
+
     async fn put_bucket(&self, name: &Digest, packed: Bytes) -> Result<(), BusError> {
         self.state().buckets.insert(*name, packed);
         Ok(())

@@ -76,6 +76,19 @@ impl RedisBus {
         }
     }
 
+    /// The last id that a log ever had. Not its last entry: a trimmed stream has none and still knows the id.
+    async fn last_of(&self, key: String) -> Result<Option<LogId>, BusError> {
+        let info: Result<redis::streams::StreamInfoStreamReply, RedisError> =
+            self.commands.call(async |mut c| c.xinfo_stream(&key).await).await?;
+        match info {
+            Ok(info) => Ok(Some(info.last_generated_id.parse()?)),
+            Err(e) if e.to_string().contains("no such key") => Ok(None),
+            // Something that is no log stands in its place: whoever laid it there is beyond all of ours.
+            Err(e) if is_foreign(&e) => Ok(Some(LogId { sequence: u64::MAX, part: u64::MAX })),
+            Err(e) => Err(away(&e)),
+        }
+    }
+
     /// Logs of older histories. Looked for once an epoch: `SCAN` walks every key.
     async fn sweep_before(&self, epoch: u64) -> Result<(), BusError> {
         if self.swept.load(Ordering::Relaxed) == epoch {
@@ -111,6 +124,11 @@ fn away(error: &RedisError) -> BusError {
     BusError::Away(error.category().to_owned())
 }
 
+/// Whether Redis says that a key holds a thing of another type than ours.
+fn is_foreign(error: &RedisError) -> bool {
+    error.code() == Some("WRONGTYPE")
+}
+
 fn entry(id: &StreamId) -> Result<(LogId, Bytes), Unreadable> {
     let bytes = match id.map.get(FIELD) {
         Some(Value::BulkString(bytes)) => Bytes::copy_from_slice(bytes),
@@ -122,9 +140,13 @@ fn entry(id: &StreamId) -> Result<(LogId, Bytes), Unreadable> {
 #[async_trait]
 impl Feed for RedisBus {
     async fn head(&self) -> Result<Option<Bytes>, BusError> {
-        let sealed: Option<Vec<u8>> =
-            self.commands.call(async |mut c| c.hget(HEAD, "sealed").await).await?.map_err(|e| away(&e))?;
-        Ok(sealed.map(Bytes::from))
+        let sealed: Result<Option<Vec<u8>>, RedisError> =
+            self.commands.call(async |mut c| c.hget(HEAD, "sealed").await).await?;
+        match sealed {
+            // Unreadable, as whatever else somebody lays there.
+            Err(e) if is_foreign(&e) => Ok(Some(Bytes::new())),
+            sealed => Ok(sealed.map_err(|e| away(&e))?.map(Bytes::from)),
+        }
     }
 
     async fn bucket(&self, name: &Digest) -> Result<Option<Bytes>, BusError> {
@@ -166,15 +188,27 @@ impl Outlet for RedisBus {
     }
 
     async fn last_change(&self, epoch: u64) -> Result<Option<LogId>, BusError> {
-        // Not the last entry: a trimmed stream has none and still knows the last id.
-        let key = changes_key(epoch);
-        let info: Result<redis::streams::StreamInfoStreamReply, RedisError> =
-            self.commands.call(async |mut c| c.xinfo_stream(&key).await).await?;
-        match info {
-            Ok(info) => Ok(Some(info.last_generated_id.parse()?)),
-            Err(e) if e.to_string().contains("no such key") => Ok(None),
-            Err(e) => Err(away(&e)),
+        self.last_of(changes_key(epoch)).await
+    }
+
+    async fn last_denials(&self, epoch: u64) -> Result<Option<LogId>, BusError> {
+        self.last_of(denials_key(epoch)).await
+    }
+
+    async fn holds_buckets(&self, names: &[Digest]) -> Result<bool, BusError> {
+        if names.is_empty() {
+            return Ok(true);
         }
+        let keys: Vec<String> = names.iter().map(bucket_key).collect();
+        let there: Result<usize, RedisError> =
+            self.commands.call(async |mut c| c.exists(&keys).await).await?;
+        there.map(|there| there == keys.len()).map_err(|e| away(&e))
+    }
+
+    async fn discard(&self, epoch: u64) -> Result<(), BusError> {
+        let keys = [HEAD.to_owned(), changes_key(epoch), denials_key(epoch)];
+        let gone: Result<u64, RedisError> = self.commands.call(async |mut c| c.del(&keys).await).await?;
+        gone.map(|_| ()).map_err(|e| away(&e))
     }
 
     async fn put_bucket(&self, name: &Digest, packed: Bytes) -> Result<(), BusError> {

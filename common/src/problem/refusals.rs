@@ -14,6 +14,13 @@ pub fn missing_credential() -> Problem {
     Problem::new(Code::Unauthorized, "missing_credential", "Missing authentication token")
 }
 
+/// The route is for edges, and no edge of ours asks.
+#[must_use]
+pub fn edges_only() -> Problem {
+    let says = "This is for edges: they prove themselves with the edge secret of this control plane";
+    Problem::new(Code::Unauthorized, "edges_only", says)
+}
+
 /// Two credentials came with it.
 #[must_use]
 pub fn ambiguous_credentials() -> Problem {

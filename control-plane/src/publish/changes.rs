@@ -59,6 +59,7 @@ impl Changes {
         append(tools, &told).await?;
         self.is_certain = true;
         self.announced = Some(told.position.sequence);
+        tools.told.reach(told.position.sequence);
         Ok(true)
     }
 
@@ -81,6 +82,7 @@ impl Changes {
             dirt.everything();
             self.announced = Some(standing.announced);
         }
+        tools.told.reach(standing.announced);
         let previous = previous.max(standing.announced);
         if standing.position.sequence <= previous {
             return Ok(None);
@@ -102,7 +104,7 @@ impl Changes {
 
     /// Notes in the store what was told, now and then.
     pub(super) async fn mark_when_due(&mut self, tools: &Tools, now: Timestamp) -> Result<(), PublishFault> {
-        if self.announced() > self.marked && is_due(self.marked_at, MARK_EVERY, now) {
+        if tools.marking.bound(self.announced()) > self.marked && is_due(self.marked_at, MARK_EVERY, now) {
             self.mark(tools).await?;
             self.marked_at = Some(now);
         }
@@ -110,7 +112,7 @@ impl Changes {
     }
 
     pub(super) async fn mark(&mut self, tools: &Tools) -> Result<(), PublishFault> {
-        let announced = self.announced();
+        let announced = tools.marking.bound(self.announced());
         if announced > self.marked {
             tools.store.mark_announced(announced).await?;
             self.marked = announced;

@@ -106,7 +106,7 @@ impl Snapshot {
     /// Whether what we laid down is there no more. Before our first head, what another run left is only looked through
     /// for buckets that nobody would release otherwise.
     async fn is_lost(&mut self, tools: &Tools, announced: u64, now: Timestamp) -> Result<bool, PublishFault> {
-        let there = tools.outlet.head().await?.and_then(|sealed| read_head(&sealed, tools));
+        let there = self.genuine_head(tools).await?;
         let Some(ours) = &self.head else {
             let left = there.into_iter().flat_map(|head| head.buckets.into_values());
             self.retired.extend(left.map(|name| (name, now)));
@@ -114,7 +114,26 @@ impl Snapshot {
         };
         let Some(there) = there.filter(|there| there.position() >= ours.position()) else { return Ok(true) };
         let logged = tools.outlet.last_change(ours.epoch).await?.map_or(0, |last| last.sequence);
-        Ok(logged.max(there.sequence) < announced)
+        let names: Vec<Digest> = ours.buckets.values().copied().collect();
+        Ok(logged.max(there.sequence) < announced || !tools.outlet.holds_buckets(&names).await?)
+    }
+
+    /// The head that lies on the bus, when it is ours. What cannot be ours is cleared away: a head of a huge sequence
+    /// keeps out every later one, and a log that somebody led to one takes none of ours.
+    async fn genuine_head(&self, tools: &Tools) -> Result<Option<Head>, PublishFault> {
+        let sealed = tools.outlet.head().await?;
+        let head = sealed.as_ref().and_then(|sealed| read_head(sealed, tools));
+        let epoch = tools.store.read().await?.standing().await?.position.epoch;
+        let lasts = [tools.outlet.last_change(epoch).await?, tools.outlet.last_denials(epoch).await?];
+        // Read after the logs: whatever we told by then was written before.
+        let written = tools.store.read().await?.standing().await?.position.sequence;
+        let is_foreign = lasts.into_iter().flatten().any(|last| last.sequence > written);
+        if is_foreign || (sealed.is_some() && head.is_none()) {
+            warn!("the bus holds what is not ours: clearing it away");
+            tools.outlet.discard(epoch).await?;
+            return Ok(None);
+        }
+        Ok(head)
     }
 
     /// Packs the dirty buckets as of one moment, lays them down, and gives the head that names all of them.

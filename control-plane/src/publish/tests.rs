@@ -80,6 +80,18 @@ impl Outlet for Line {
         self.call()?.last_change(epoch).await
     }
 
+    async fn last_denials(&self, epoch: u64) -> Result<Option<LogId>, BusError> {
+        self.call()?.last_denials(epoch).await
+    }
+
+    async fn holds_buckets(&self, names: &[Digest]) -> Result<bool, BusError> {
+        self.call()?.holds_buckets(names).await
+    }
+
+    async fn discard(&self, epoch: u64) -> Result<(), BusError> {
+        self.call()?.discard(epoch).await
+    }
+
     async fn put_bucket(&self, name: &Digest, packed: Bytes) -> Result<(), BusError> {
         self.call()?.put_bucket(name, packed).await
     }

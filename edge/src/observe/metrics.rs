@@ -15,11 +15,17 @@ use prometheus_client::registry::Registry;
 use super::{ConnectionMetrics, ReportMetrics};
 use crate::file_io::sent_from_files;
 use crate::replica::Replica;
+use crate::replica::feed::Refusals;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Class {
     /// `2xx`, `3xx`, `4xx`, `5xx`.
     status: Status,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct What {
+    what: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -55,6 +61,8 @@ pub struct Metrics {
     zero_copy: Counter,
     sequence: Gauge,
     age: Gauge<f64, AtomicU64>,
+    refused: Family<What, Counter>,
+    refusals: Refusals,
     reports: ReportMetrics,
     ended: ConnectionMetrics,
 }
@@ -72,6 +80,8 @@ impl Metrics {
             zero_copy: Counter::default(),
             sequence: Gauge::default(),
             age: Gauge::default(),
+            refused: Family::default(),
+            refusals: Refusals::default(),
             reports: ReportMetrics::default(),
             ended: ConnectionMetrics::default(),
         };
@@ -94,9 +104,19 @@ impl Metrics {
             "Since the newest head was signed",
             metrics.age.clone(),
         );
+        registry.register(
+            "tidegate_edge_feed_refused",
+            "What came from a carrier and was not from our control plane, or not whole",
+            metrics.refused.clone(),
+        );
         metrics.reports.register(registry);
         metrics.ended.register(registry);
         metrics
+    }
+
+    /// The counts of what is refused of the feed.
+    pub fn refusals(&self) -> Refusals {
+        self.refusals.clone()
     }
 
     /// The counters of transfers and reports.
@@ -133,6 +153,10 @@ impl Metrics {
     pub fn render(&self, replica: &Replica, now: Timestamp) -> Result<String, std::fmt::Error> {
         self.sequence.set(i64::try_from(replica.position().sequence).unwrap_or(i64::MAX));
         self.zero_copy.inner().store(sent_from_files(), Ordering::Relaxed);
+        for (refused, what) in Refusals::KINDS {
+            let counter = self.refused.get_or_create(&What { what: what.to_owned() });
+            counter.inner().store(self.refusals.count(refused), Ordering::Relaxed);
+        }
         self.age.set(now.since(replica.head_issued_at()).as_secs_f64());
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

@@ -1,7 +1,11 @@
-//! Follows the bus: the snapshot once, then the log by its dense sequence; a gap means a full read.
+//! Follows the carriers: the snapshot once, then the log by its dense sequence; a gap means a full read.
 //!
-//! Order of applying a change: denials in memory, replica commit, caches, and only then the position moves, which is
-//! what an acknowledgement tells. Whatever cannot be verified or read is refused, and what was there stays in force.
+//! An edge follows two at the same time: the bus, and the control plane itself. The second confirms the first, every
+//! second, and takes over while it is away: whoever holds the bus can neither withhold a revocation nor replay what
+//! was before it. Which of them brings a change does not matter; it is applied once (`apply.rs`).
+
+mod apply;
+pub mod pace;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -9,19 +13,21 @@ use std::time::Duration;
 
 use common::bus::{BusError, Cursor, Feed, LogId, News};
 use common::wire::seal::{self, Kind};
-use common::wire::v1::{Batch, Denials, Head};
+use common::wire::v1::{Batch, Head};
 use common::wire::{Position, Unreadable};
-use ed25519_dalek::VerifyingKey;
 use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::rebuild::{RebuildError, rebuild};
-use super::{Changed, ReplicaFault, SharedReplica};
+use super::rebuild::RebuildError;
+use super::{Changed, ReplicaFault};
+use apply::Turn;
+pub use apply::{Applier, Refusals, Refused};
+use pace::Pace;
 
-/// How long one wait for news lasts; between two of them the head is looked at.
-const WAIT: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a follower whose turn it is not waits before it looks again.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Told of every change after it is committed and before it counts as applied: what keeps decoded copies.
 pub trait Observer: Send + Sync + 'static {
@@ -45,6 +51,8 @@ enum Broken {
     NoHead,
     #[error("a panic while following")]
     Panicked,
+    #[error("what lies there is not from our control plane")]
+    Foreign,
 }
 
 impl From<Unreadable> for Broken {
@@ -53,19 +61,17 @@ impl From<Unreadable> for Broken {
     }
 }
 
-/// One edge's follower.
+/// One edge's follower of one carrier.
 pub struct Follower {
-    /// What is kept up to date.
-    pub replica: SharedReplica,
+    /// What takes in what it reads.
+    pub applier: Arc<Applier>,
     /// Where the news come from.
     pub feed: Arc<dyn Feed>,
-    /// Who may speak for the control plane.
-    pub keys: Vec<VerifyingKey>,
-    /// Who keeps decoded copies.
-    pub observer: Arc<dyn Observer>,
+    /// How often it asks.
+    pub pace: Pace,
 }
 
-/// What a follower remembers between two looks at the bus.
+/// What a follower remembers between two looks at its carrier.
 struct Memory {
     cursor: Cursor,
     /// Parts of a change that has not arrived whole.
@@ -83,11 +89,22 @@ impl Memory {
             gap: false,
         }
     }
+
+    /// Passes over what another carrier has brought meanwhile.
+    fn pass(&mut self, position: Position) {
+        if self.cursor.epoch != position.epoch {
+            *self = Self::at(position);
+        }
+        let end = LogId::end_of(position.sequence);
+        self.cursor.changes = self.cursor.changes.max(end);
+        self.cursor.denials = self.cursor.denials.max(end);
+    }
 }
 
 impl Follower {
-    /// Follows until `stop`. A bus that is away is asked again, ever more slowly; nothing that is in force is touched.
-    pub async fn run(self, stop: CancellationToken) {
+    /// Follows until `stop`. A carrier that is away is asked again, ever more slowly; nothing that is in force is
+    /// touched.
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut pause = FIRST_PAUSE;
         let mut away = false;
         loop {
@@ -99,64 +116,80 @@ impl Follower {
                     round.unwrap_or(Err(Broken::Panicked))
                 }
             };
+            self.pace.tell(false);
+            let name = self.pace.carrier();
             match round {
                 // A control plane that starts beside this edge will publish in a moment.
-                Err(Broken::NoHead) => tracing::debug!("nothing has been published yet"),
+                Err(Broken::NoHead) => tracing::debug!(name, "nothing has been published yet"),
                 Err(error) if !away => {
                     away = true;
-                    let position = self.replica.position();
-                    tracing::warn!(%error, %position, "not following: serving from the replica");
+                    let position = self.position();
+                    tracing::warn!(name, %error, %position, "not following this carrier");
                 }
                 Err(_) | Ok(()) => {}
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(jittered(pause, self.replica.position().sequence)) => {}
+                () = tokio::time::sleep(jittered(pause, self.position().sequence)) => {}
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
+    fn position(&self) -> Position {
+        self.applier.replica.position()
+    }
+
     /// Looks at the head, then follows the log, until something breaks.
-    async fn follow(&self, pause: &mut Duration, away: &mut bool) -> Result<(), Broken> {
-        let mut memory = Memory::at(self.replica.position());
+    async fn follow(&mut self, pause: &mut Duration, away: &mut bool) -> Result<(), Broken> {
+        let mut memory = Memory::at(self.position());
         loop {
             let head = self.readable_head().await?;
             if let Some(head) = &head {
-                let mine = self.replica.position();
-                if mine.epoch < head.epoch || mine.epoch == 0 {
-                    self.rebuild(head).await?;
-                    memory = Memory::at(head.position());
-                }
-                let mine = self.replica.position();
-                if mine.epoch == head.epoch && mine >= head.position() {
-                    // Only then: a head that this replica does not keep up with does not make it any fresher.
-                    self.replica.note_head(head.issued_at)?;
-                }
+                self.look(head, &mut memory).await?;
             }
-            let news = self.feed.news(memory.cursor, WAIT).await?;
+            memory.pass(self.position());
+            let news = self.feed.news(memory.cursor, self.pace.wait()).await?;
             let quiet = news.is_empty();
-            self.take(&mut memory, news)?;
-            let behind = head.is_some_and(|head| self.replica.position() < head.position());
+            self.take(&mut memory, news).await?;
+            let behind = head.is_some_and(|head| self.position() < head.position());
             if memory.gap || (behind && quiet) {
                 self.catch_up(&mut memory).await?;
             }
             // Only a whole round counts: a snapshot that cannot be read is asked for ever more slowly.
             *pause = FIRST_PAUSE;
+            self.pace.tell(true);
             if std::mem::take(away) {
-                tracing::info!(position = %self.replica.position(), "following again");
+                tracing::info!(name = self.pace.carrier(), position = %self.position(), "following again");
             }
+            self.pace.rest(self.position().sequence).await;
         }
+    }
+
+    /// Takes the head for what it says: a new history begins with its snapshot, and a replica that has kept up with it
+    /// is as fresh as it is.
+    async fn look(&self, head: &Head, memory: &mut Memory) -> Result<(), Broken> {
+        let mine = self.position();
+        if mine.epoch < head.epoch || mine.epoch == 0 {
+            self.applier.rebuild(self.feed.as_ref(), head).await?;
+            *memory = Memory::at(self.position());
+        }
+        let mine = self.position();
+        if mine.epoch == head.epoch && mine >= head.position() {
+            // Only then: a head that this replica does not keep up with does not make it any fresher.
+            self.applier.replica.note_head(head.issued_at)?;
+        }
+        Ok(())
     }
 
     /// The log does not lead on from here: the snapshot does, once it is newer than what is here. Until then the log is
     /// followed from where it was read to, for its denials and for a change that covers the gap.
     async fn catch_up(&self, memory: &mut Memory) -> Result<(), Broken> {
         let head = self.head().await?;
-        if head.position() > self.replica.position() {
-            tracing::info!(from = %self.replica.position(), to = %head.position(), "the log has a gap: reading the snapshot");
-            self.rebuild(&head).await?;
-            *memory = Memory::at(self.replica.position());
+        if head.position() > self.position() {
+            tracing::info!(from = %self.position(), to = %head.position(), "the log has a gap: reading the snapshot");
+            self.applier.rebuild(self.feed.as_ref(), &head).await?;
+            *memory = Memory::at(self.position());
         }
         Ok(())
     }
@@ -165,7 +198,8 @@ impl Follower {
     /// for denials above all.
     async fn readable_head(&self) -> Result<Option<Head>, Broken> {
         match self.head().await {
-            Err(Broken::Bus(BusError::Unreadable(error))) if self.replica.is_usable() => {
+            Err(Broken::Bus(BusError::Unreadable(error))) if self.applier.replica.is_usable() => {
+                self.applier.refused.note(Refused::Head);
                 tracing::debug!(%error, "the head is not ours");
                 Ok(None)
             }
@@ -175,80 +209,21 @@ impl Follower {
 
     async fn head(&self) -> Result<Head, Broken> {
         let sealed = self.feed.head().await?.ok_or(Broken::NoHead)?;
-        Ok(Head::decode(&seal::open(Kind::Head, &sealed, &self.keys)?)?)
+        Ok(Head::decode(&seal::open(Kind::Head, &sealed, &self.applier.keys)?)?)
     }
 
-    async fn rebuild(&self, head: &Head) -> Result<(), Broken> {
-        rebuild(&self.replica, self.feed.as_ref(), head).await?;
-        self.observer.replaced();
-        // As with a change: until the caches hold the new truth, denials are what denies.
-        self.replica.lift_all(head.position());
-        self.replica.advance(head.position());
-        self.replica.note_head(head.issued_at)?;
-        tracing::info!(position = %head.position(), records = head.records, "snapshot in force");
-        Ok(())
-    }
-
-    /// Applies news.
-    fn take(&self, memory: &mut Memory, news: News) -> Result<(), Broken> {
-        for (id, sealed) in news.denials {
-            memory.cursor.denials = id;
-            match seal::open(Kind::Denials, &sealed, &self.keys).and_then(|payload| Denials::decode(&payload))
-            {
-                Ok(denials) if denials.epoch == memory.cursor.epoch => self.replica.deny(&denials),
-                Ok(_) => {}
-                Err(error) => tracing::error!(%error, %id, "denials refused"),
-            }
-        }
-        for (id, sealed) in news.changes {
-            memory.cursor.changes = id;
-            match seal::open(Kind::Batch, &sealed, &self.keys).and_then(|payload| Batch::decode(&payload)) {
-                Ok(batch) => self.take_batch(memory, batch)?,
-                // Skipped: what follows does not lead on from here, and the gap leads to the snapshot.
-                Err(error) => tracing::error!(%error, %id, "change refused"),
-            }
-        }
-        Ok(self.replica.keep_denials()?)
-    }
-
-    /// Collects the parts of a change and applies them together.
-    fn take_batch(&self, memory: &mut Memory, batch: Batch) -> Result<(), Broken> {
-        let mine = self.replica.position();
-        if batch.epoch != mine.epoch || batch.sequence <= mine.sequence {
+    /// Applies news: denials at once, changes when it is this follower's turn.
+    async fn take(&self, memory: &mut Memory, news: News) -> Result<(), Broken> {
+        let came = !news.is_empty();
+        let before = memory.cursor;
+        self.applier.deny(&mut memory.cursor, news.denials);
+        if self.applier.take(memory, news.changes)? == Turn::Busy {
+            // Another carrier's snapshot is being read, which can take minutes: meanwhile denials are what counts.
+            tokio::time::sleep(BUSY_PAUSE).await;
             return Ok(());
         }
-        if batch.previous > mine.sequence {
-            memory.gap = true;
-            return Ok(());
-        }
-        let fits = memory
-            .parts
-            .first()
-            .is_some_and(|first| first.sequence == batch.sequence && first.parts == batch.parts);
-        if !fits {
-            memory.parts.clear();
-        }
-        if usize::try_from(batch.part).is_ok_and(|part| part == memory.parts.len()) {
-            memory.parts.push(batch);
-        }
-        if memory.parts.last().is_none_or(|last| last.part + 1 < last.parts) {
-            return Ok(());
-        }
-        self.apply(&std::mem::take(&mut memory.parts))?;
-        // The log is in order: what was missing lies before this change, and so within it.
-        memory.gap = false;
-        Ok(())
-    }
-
-    fn apply(&self, parts: &[Batch]) -> Result<(), Broken> {
-        let Some(last) = parts.last() else { return Ok(()) };
-        let position = Position { epoch: last.epoch, sequence: last.sequence };
-        let changed = self.replica.apply(parts)?;
-        self.observer.changed(&changed);
-        // Denials end only now: until the caches hold the new truth, they are what denies.
-        self.replica.lift(parts);
-        self.replica.advance(position);
-        Ok(())
+        // What cannot be ours leads nowhere: asked for again at once, it would come again at once.
+        if came && memory.cursor == before { Err(Broken::Foreign) } else { Ok(()) }
     }
 }
 

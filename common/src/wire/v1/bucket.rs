@@ -10,6 +10,8 @@ use crate::wire::v1::Entry;
 
 /// A bucket never unpacks to more than this: a bomb is refused instead of filling the memory.
 pub const LARGEST: u64 = 1 << 30;
+/// Packed it is never larger than this.
+pub const LARGEST_PACKED: usize = 1 << 29;
 const LEVEL: i32 = 3;
 
 /// Packs entries. The same entries in the same order give the same bytes, and so the same name.

@@ -20,7 +20,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::world::{Row, entry};
-use crate::replica::feed::{Follower, Observer};
+use crate::replica::feed::pace::Pace;
+use crate::replica::feed::{Applier, Follower, Observer, Refusals, Refused};
 use crate::replica::{Changed, Replica, SharedReplica};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -169,6 +170,7 @@ pub(super) struct Edge {
     directory: TempDir,
     tap: Tap,
     told: Arc<Mutex<Vec<Told>>>,
+    refusals: Refusals,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -189,14 +191,17 @@ impl Edge {
         let (told, stop) = (Arc::default(), CancellationToken::new());
         let recorder =
             Recorder { replica: replica.clone(), watched: watched.to_vec(), told: Arc::clone(&told) };
-        let follower = Follower {
-            replica: replica.clone(),
-            feed: Arc::new(tap.clone()),
-            keys: vec![SigningKey::from_bytes(&[7; 32]).verifying_key()],
-            observer: Arc::new(recorder),
-        };
+        let keys = vec![SigningKey::from_bytes(&[7; 32]).verifying_key()];
+        let refusals = Refusals::default();
+        let applier = Arc::new(Applier::new(replica.clone(), keys, Arc::new(recorder), refusals.clone()));
+        let follower = Follower { applier, feed: Arc::new(tap.clone()), pace: Pace::alone() };
         let task = tokio::spawn(follower.run(stop.clone()));
-        Self { replica, directory, tap, told, stop, task }
+        Self { replica, directory, tap, told, refusals, stop, task }
+    }
+
+    /// How often something of a kind was refused.
+    pub(super) fn refused(&self, what: Refused) -> u64 {
+        self.refusals.count(what)
     }
 
     /// Waits until exactly this position is in force.
@@ -212,7 +217,7 @@ impl Edge {
     pub(super) async fn asks_after(&self, sequence: u64, part: u64) {
         let wanted = LogId { sequence, part };
         let mut asked = self.tap.asked.subscribe();
-        let there = asked.wait_for(|cursor| cursor.is_some_and(|c| c.changes == wanted));
+        let there = asked.wait_for(|cursor| cursor.is_some_and(|c| c.changes >= wanted));
         assert!(tokio::time::timeout(PATIENCE, there).await.is_ok(), "never asked after {wanted}");
     }
 

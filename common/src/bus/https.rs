@@ -1,0 +1,232 @@
+//! The feed straight from the control plane, over HTTP: what edges confirm the bus by, and follow while it is away.
+//!
+//! Three things are asked for: the head, a bucket by its name, and what came after a cursor, which may wait. All of it
+//! is sealed or named by its digest as on any other carrier, so the transport is trusted with nothing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use reqwest::{Client, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::bus::{BusError, Cursor, Feed, LogId, News};
+use crate::digest::Digest;
+use crate::proof::EDGE_HEADER;
+use crate::wire::Unreadable;
+
+/// Where the head is.
+pub const HEAD_PATH: &str = "/internal/v1/feed/head";
+/// Where the buckets are; a name follows.
+pub const BUCKETS_PATH: &str = "/internal/v1/feed/buckets";
+/// Where the news are; a [`Question`] follows.
+pub const NEWS_PATH: &str = "/internal/v1/feed/news";
+
+/// How long an answer may take beyond what was asked to wait.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a bucket may take: the largest is some hundred MiB.
+const BUCKET_PATIENCE: Duration = Duration::from_secs(120);
+const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// More than a thousand batches of the largest form.
+const LARGEST_NEWS: usize = 128 << 20;
+
+/// What came after which place, as a query.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Question {
+    /// The history that is followed.
+    pub epoch: u64,
+    /// Sequence and part of the last batch that was taken.
+    pub changes: LogId,
+    /// The same of denials.
+    pub denials: LogId,
+    /// How long to wait for the first, in milliseconds.
+    pub wait: u64,
+}
+
+impl Question {
+    /// The cursor that it asks from.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        Cursor { epoch: self.epoch, changes: self.changes, denials: self.denials }
+    }
+
+    fn path(&self) -> String {
+        let Self { epoch, changes, denials, wait } = self;
+        format!("{NEWS_PATH}?epoch={epoch}&changes={changes}&denials={denials}&wait={wait}")
+    }
+
+    /// Reads the query; every part must be there.
+    #[must_use]
+    pub fn parse(query: &str) -> Option<Self> {
+        let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        Some(Self {
+            epoch: value("epoch")?.parse().ok()?,
+            changes: value("changes")?.parse().ok()?,
+            denials: value("denials")?.parse().ok()?,
+            wait: value("wait")?.parse().ok()?,
+        })
+    }
+}
+
+/// News and the head beside them, as JSON; sealed bytes in base64.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Told {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    head: Option<String>,
+    changes: Vec<(LogId, String)>,
+    denials: Vec<(LogId, String)>,
+}
+
+impl Told {
+    /// Of what a feed says.
+    #[must_use]
+    pub fn of(head: Option<&Bytes>, news: &News) -> Self {
+        let log = |entries: &[(LogId, Bytes)]| {
+            entries.iter().map(|(id, sealed)| (*id, STANDARD.encode(sealed))).collect()
+        };
+        let head = head.map(|sealed| STANDARD.encode(sealed));
+        Self { head, changes: log(&news.changes), denials: log(&news.denials) }
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// When something in it is no base64.
+    pub fn read(self) -> Result<(Option<Bytes>, News), Unreadable> {
+        let bytes =
+            |text: String| STANDARD.decode(text).map(Bytes::from).map_err(|_| Unreadable::new("base64"));
+        let log = |entries: Vec<(LogId, String)>| {
+            entries.into_iter().map(|(id, text)| Ok((id, bytes(text)?))).collect::<Result<_, Unreadable>>()
+        };
+        let news = News { changes: log(self.changes)?, denials: log(self.denials)? };
+        Ok((self.head.map(bytes).transpose()?, news))
+    }
+}
+
+/// The control plane as an edge follows it.
+pub struct HttpsFeed {
+    client: Client,
+    control_plane: String,
+    /// The proof that an edge of ours asks, made anew for each request: it has a time in it.
+    word: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// The head that came with the last news, until it is asked for: a look costs one request, not two.
+    told: Mutex<Option<Bytes>>,
+}
+
+impl HttpsFeed {
+    /// Of the control plane at that URL, without a trailing slash.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be built.
+    pub fn new(
+        control_plane: String,
+        word: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    ) -> Result<Self, String> {
+        let client = Client::builder()
+            .connect_timeout(CONNECT_WITHIN)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy();
+        // A machine without root certificates is no reason not to start, unless they are needed.
+        let client = if control_plane.starts_with("https:") { client } else { client.tls_certs_only([]) };
+        let client = client.build().map_err(|error| error.to_string())?;
+        Ok(Self { client, control_plane, word, told: Mutex::default() })
+    }
+
+    async fn get(&self, path: &str, patience: Duration) -> Result<Option<Bytes>, BusError> {
+        let word =
+            (self.word)().ok_or_else(|| BusError::Away("no secret to prove this edge by".to_owned()))?;
+        let request = self.client.get(format!("{}{path}", self.control_plane)).header(EDGE_HEADER, word);
+        let answer = request.timeout(patience).send().await.map_err(|error| away(&error))?;
+        match answer.status().as_u16() {
+            200 => read(answer).await.map(Some),
+            404 => Ok(None),
+            status => Err(BusError::Away(format!("the control plane answered {status}"))),
+        }
+    }
+
+    fn keep(&self, head: Option<Bytes>) -> Option<Bytes> {
+        std::mem::replace(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner), head)
+    }
+}
+
+/// The body, no larger than news or a bucket may be.
+async fn read(mut answer: Response) -> Result<Bytes, BusError> {
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(|error| away(&error))? {
+        if body.len() + piece.len() > LARGEST_NEWS.max(crate::wire::v1::bucket::LARGEST_PACKED) {
+            return Err(BusError::Unreadable(Unreadable::new("answer: it is too large")));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.into())
+}
+
+/// What is told of an error: never the address, which may hold a password.
+fn away(error: &reqwest::Error) -> BusError {
+    let what = match () {
+        () if error.is_timeout() => "no answer in time",
+        () if error.is_connect() => "no connection",
+        () => "the connection broke",
+    };
+    BusError::Away(format!("control plane: {what}"))
+}
+
+#[async_trait]
+impl Feed for HttpsFeed {
+    async fn head(&self) -> Result<Option<Bytes>, BusError> {
+        match self.keep(None) {
+            Some(head) => Ok(Some(head)),
+            None => self.get(HEAD_PATH, PATIENCE).await,
+        }
+    }
+
+    async fn bucket(&self, name: &Digest) -> Result<Option<Bytes>, BusError> {
+        self.get(&format!("{BUCKETS_PATH}/{name}"), BUCKET_PATIENCE).await
+    }
+
+    async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError> {
+        let Cursor { epoch, changes, denials } = cursor;
+        let wait_millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let question = Question { epoch, changes, denials, wait: wait_millis };
+        let body = self.get(&question.path(), wait + PATIENCE).await?;
+        let body = body.ok_or_else(|| BusError::Away("the control plane has no feed".to_owned()))?;
+        let told: Told = serde_json::from_slice(&body).map_err(|error| Unreadable::json("news", &error))?;
+        let (head, news) = told.read()?;
+        self.keep(head);
+        Ok(news)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_reads_back_as_it_was() {
+        let place = |sequence| LogId { sequence, part: u64::MAX };
+        let question = Question { epoch: 7, changes: place(8), denials: place(9), wait: 1_000 };
+        let path = question.path();
+        assert_eq!(Question::parse(path.split_once('?').unwrap().1), Some(question));
+        for wrong in
+            ["", "epoch=1", "epoch=1&changes=1&denials=1-0&wait=0", "epochs=1&changes=1-0&denials=1-0&wait=0"]
+        {
+            assert_eq!(Question::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_reads_back_as_it_was() {
+        let entry = |sequence: u64| (LogId { sequence, part: 1 }, Bytes::from(vec![0xff; 3]));
+        let news = News { changes: vec![entry(1), entry(2)], denials: vec![entry(3)] };
+        let head = Bytes::from_static(b"\0head");
+        let text = serde_json::to_vec(&Told::of(Some(&head), &news)).unwrap();
+        let (read_head, read_news) = serde_json::from_slice::<Told>(&text).unwrap().read().unwrap();
+        assert_eq!(read_head, Some(head));
+        assert_eq!((read_news.changes, read_news.denials), (news.changes, news.denials));
+        let wrong = r#"{"changes":[["1-0","not base64"]],"denials":[]}"#;
+        assert!(serde_json::from_str::<Told>(wrong).unwrap().read().is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! The feed for edges, straight from here: they confirm the bus by it, and follow it while the bus is away.
+//!
+//! Nothing in it is asked of the database: the answers come from the carrier in this process, so that a fleet that
+//! comes back all at once costs requests and no queries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use axum::routing::get;
+use bytes::Bytes;
+use common::bus::https::{BUCKETS_PATH, HEAD_PATH, NEWS_PATH, Question, Told};
+use common::bus::local::LocalBus;
+use common::bus::{BusError, Feed as _};
+use common::digest::Digest;
+use common::mac::MacKeys;
+use common::problem::{Format, refusals};
+use common::proof::{EDGE_HEADER, EdgeWord};
+use common::runtime::clock::Clock;
+use http::HeaderMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Failure, fail, hand_over};
+
+/// The longest that news are waited for: an edge that asks again proves that it is there.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
+
+/// What edges follow, and who they are known by.
+#[derive(Clone)]
+pub(crate) struct FeedDoor {
+    pub(crate) carrier: LocalBus,
+    /// Opens what edges prove themselves by.
+    pub(crate) keys: MacKeys,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Ends the waiting: the desk closes.
+    pub(crate) stop: CancellationToken,
+}
+
+/// The routes.
+pub(crate) fn router(door: FeedDoor) -> Router {
+    Router::new()
+        .route(HEAD_PATH, get(head))
+        .route(&format!("{BUCKETS_PATH}/{{name}}"), get(bucket))
+        .route(NEWS_PATH, get(news))
+        .with_state(Arc::new(door))
+}
+
+type Door = State<Arc<FeedDoor>>;
+
+async fn head(State(door): Door, headers: HeaderMap) -> Response {
+    let found = door.carrier.head();
+    door.answer(&headers, BYTES, found).await
+}
+
+async fn bucket(State(door): Door, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let found = async {
+        // What is no name is the name of nothing.
+        let Ok(name) = name.parse::<Digest>() else { return Ok(None) };
+        door.carrier.bucket(&name).await
+    };
+    door.answer(&headers, BYTES, found).await
+}
+
+async fn news(State(door): Door, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let found = async {
+        let Some(question) = query.as_deref().and_then(Question::parse) else { return Ok(None) };
+        door.news(question).await
+    };
+    door.answer(&headers, JSON, found).await
+}
+
+impl FeedDoor {
+    async fn news(&self, question: Question) -> Result<Option<Bytes>, BusError> {
+        let wait = Duration::from_millis(question.wait).min(LONGEST_WAIT);
+        let news = tokio::select! {
+            news = self.carrier.news(question.cursor(), wait) => news?,
+            () = self.stop.cancelled() => self.carrier.news(question.cursor(), Duration::ZERO).await?,
+        };
+        // Read after the news: a head is never behind what comes with it.
+        let told = Told::of(self.carrier.head().await?.as_ref(), &news);
+        Ok(serde_json::to_vec(&told).ok().map(Bytes::from))
+    }
+
+    /// What was `found`, for an edge of ours; nobody else is told anything, and nothing is looked for.
+    async fn answer(
+        &self,
+        headers: &HeaderMap,
+        content_type: &'static str,
+        found: impl Future<Output = Result<Option<Bytes>, BusError>>,
+    ) -> Response {
+        let now = self.clock.now();
+        let word = headers.get(EDGE_HEADER).and_then(|value| value.to_str().ok());
+        let known = word.and_then(|text| EdgeWord::open(text, &self.keys, now));
+        let outcome = match known {
+            None => Err(Failure::from(refusals::edges_only())),
+            Some(_) => found.await.map_err(|fault| Failure::broken("feed", fault)),
+        };
+        match outcome {
+            Ok(found) => hand_over(found, content_type),
+            Err(failure) => fail(&failure, Format::of_headers(headers), "", now),
+        }
+    }
+}
