@@ -27,6 +27,7 @@ mod listing;
 mod machine;
 mod matrix;
 mod outage;
+mod poison;
 mod quota;
 mod random;
 mod ranges;

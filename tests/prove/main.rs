@@ -8,6 +8,7 @@ mod bytes;
 mod cold;
 mod large;
 mod machine;
+mod poison;
 mod random;
 mod schemathesis;
 mod slow;

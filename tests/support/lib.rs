@@ -23,6 +23,7 @@ pub mod machine;
 pub mod model;
 pub mod multipart;
 pub mod paced;
+pub mod poison;
 pub mod ports;
 pub mod program;
 pub mod raw;

@@ -78,6 +78,8 @@ struct Memory {
     parts: Vec<Batch>,
     /// A change before what came last is missing: only a newer snapshot leads on, or a change that covers it.
     gap: bool,
+    /// The last write that the control plane is known to have told.
+    announced: u64,
 }
 
 impl Memory {
@@ -87,7 +89,14 @@ impl Memory {
             cursor: Cursor { epoch: position.epoch, changes: end, denials: end },
             parts: Vec::new(),
             gap: false,
+            announced: position.sequence,
         }
+    }
+
+    /// Whether nothing is to come before this place any more: then the cursor may pass an entry that was refused. One
+    /// that somebody laid under a huge id must not lead it past those that are to come.
+    fn is_past(&self, id: LogId) -> bool {
+        id.sequence <= self.announced
     }
 
     /// Passes over what another carrier has brought meanwhile.
@@ -175,6 +184,9 @@ impl Follower {
             *memory = Memory::at(self.position());
         }
         let mine = self.position();
+        if mine.epoch == head.epoch {
+            memory.announced = memory.announced.max(head.announced);
+        }
         if mine.epoch == head.epoch && mine >= head.position() {
             // Only then: a head that this replica does not keep up with does not make it any fresher.
             self.applier.replica.note_head(head.issued_at)?;
@@ -199,7 +211,7 @@ impl Follower {
     async fn readable_head(&self) -> Result<Option<Head>, Broken> {
         match self.head().await {
             Err(Broken::Bus(BusError::Unreadable(error))) if self.applier.replica.is_usable() => {
-                self.applier.refused.note(Refused::Head);
+                self.applier.refused.note(Refused::Head, 1);
                 tracing::debug!(%error, "the head is not ours");
                 Ok(None)
             }
@@ -216,7 +228,7 @@ impl Follower {
     async fn take(&self, memory: &mut Memory, news: News) -> Result<(), Broken> {
         let came = !news.is_empty();
         let before = memory.cursor;
-        self.applier.deny(&mut memory.cursor, news.denials);
+        self.applier.deny(memory, news.denials);
         if self.applier.take(memory, news.changes)? == Turn::Busy {
             // Another carrier's snapshot is being read, which can take minutes: meanwhile denials are what counts.
             tokio::time::sleep(BUSY_PAUSE).await;

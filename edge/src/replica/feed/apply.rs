@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use common::bus::{Cursor, Feed, LogId};
+use common::bus::{Feed, LogId};
 use common::wire::seal::{self, Kind};
 use common::wire::v1::{Batch, Denials, Head};
 use common::wire::{Position, Unreadable};
@@ -41,8 +41,8 @@ pub enum Refused {
 pub struct Refusals(Arc<[AtomicU64; 4]>);
 
 impl Refusals {
-    pub(super) fn note(&self, refused: Refused) {
-        self.0[refused as usize].fetch_add(1, Ordering::Relaxed);
+    pub(super) fn note(&self, refused: Refused, count: u64) {
+        self.0[refused as usize].fetch_add(count, Ordering::Relaxed);
     }
 
     /// All kinds, as metrics name them.
@@ -56,6 +56,20 @@ impl Refusals {
     /// The count of one kind.
     pub fn count(&self, refused: Refused) -> u64 {
         self.0[refused as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// What was refused of one reading.
+#[derive(Default)]
+struct Turned {
+    first: Option<(Unreadable, LogId)>,
+    count: u64,
+}
+
+impl Turned {
+    fn note(&mut self, error: Unreadable, id: LogId) {
+        self.count += 1;
+        self.first.get_or_insert((error, id));
     }
 }
 
@@ -90,50 +104,56 @@ impl Applier {
         Self { replica, keys, observer, refused, turn: Mutex::default() }
     }
 
-    /// Takes rights away at once. The cursor moves over what is genuine alone: an entry that somebody laid there under
-    /// a huge id must not lead it past those that are to come.
-    pub(super) fn deny(&self, cursor: &mut Cursor, entries: Vec<(LogId, Bytes)>) {
+    /// Takes rights away at once.
+    pub(super) fn deny(&self, memory: &mut Memory, entries: Vec<(LogId, Bytes)>) {
+        let mut refused = Turned::default();
         for (id, sealed) in entries {
             let read = seal::open(Kind::Denials, &sealed, &self.keys).and_then(|payload| {
                 let denials = Denials::decode(&payload)?;
                 let place = LogId { sequence: denials.sequence, part: 0 };
-                vouch((place, denials.epoch), (id, cursor.epoch)).map(|()| denials)
+                vouch((place, denials.epoch), (id, memory.cursor.epoch)).map(|()| denials)
             });
+            if read.is_ok() || memory.is_past(id) {
+                memory.cursor.denials = id;
+            }
             match read {
-                Ok(denials) => {
-                    cursor.denials = id;
-                    self.replica.deny(&denials);
-                }
-                Err(error) => self.refuse(Refused::Denials, &error, id),
+                Ok(denials) => self.replica.deny(&denials),
+                Err(error) => refused.note(error, id),
             }
         }
+        self.refuse(Refused::Denials, &refused);
     }
 
     /// Applies changes, in the order of their ids.
     pub(super) fn take(&self, memory: &mut Memory, entries: Vec<(LogId, Bytes)>) -> Result<Turn, Broken> {
         let Ok(_turn) = self.turn.try_lock() else { return Ok(Turn::Busy) };
+        let mut refused = Turned::default();
         for (id, sealed) in entries {
             let read = seal::open(Kind::Batch, &sealed, &self.keys).and_then(|payload| {
                 let batch = Batch::decode(&payload)?;
                 let place = LogId { sequence: batch.sequence, part: batch.part.into() };
                 vouch((place, batch.epoch), (id, memory.cursor.epoch)).map(|()| batch)
             });
+            if read.is_ok() || memory.is_past(id) {
+                memory.cursor.changes = id;
+            }
             match read {
-                Ok(batch) => {
-                    memory.cursor.changes = id;
-                    self.take_batch(memory, batch)?;
-                }
+                Ok(batch) => self.take_batch(memory, batch)?,
                 // Skipped: what follows does not lead on from here, and the gap leads to the snapshot.
-                Err(error) => self.refuse(Refused::Change, &error, id),
+                Err(error) => refused.note(error, id),
             }
         }
+        self.refuse(Refused::Change, &refused);
         self.replica.keep_denials()?;
         Ok(Turn::Taken)
     }
 
-    fn refuse(&self, what: Refused, error: &Unreadable, id: LogId) {
-        self.refused.note(what);
-        tracing::error!(%error, %id, ?what, "refused: it is not from our control plane");
+    /// Counts what was refused of one reading; one line of the log, however much it was.
+    fn refuse(&self, what: Refused, refused: &Turned) {
+        let Some((error, id)) = &refused.first else { return };
+        self.refused.note(what, refused.count);
+        let count = refused.count;
+        tracing::error!(%error, %id, count, ?what, "refused: it is not from our control plane");
     }
 
     /// Collects the parts of a change and applies them together.
@@ -183,7 +203,7 @@ impl Applier {
             return Ok(());
         }
         if let Err(error) = rebuild(&self.replica, feed, head).await {
-            self.refused.note(Refused::Snapshot);
+            self.refused.note(Refused::Snapshot, 1);
             return Err(error.into());
         }
         self.observer.replaced();
