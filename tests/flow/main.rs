@@ -35,6 +35,7 @@ mod read_your_writes;
 mod refusals;
 mod reports;
 mod resumable;
+mod revocations;
 mod rotation;
 mod servers;
 mod sessions;

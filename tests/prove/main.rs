@@ -10,5 +10,6 @@ mod large;
 mod machine;
 mod poison;
 mod random;
+mod revocations;
 mod schemathesis;
 mod slow;

@@ -30,6 +30,7 @@ pub mod raw;
 pub mod readers;
 pub mod redis;
 pub mod reporting;
+pub mod revocations;
 pub mod schemathesis;
 pub mod slow;
 pub mod system;

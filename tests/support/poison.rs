@@ -11,10 +11,12 @@ use common::bus::{BusError, Cursor, Feed, LogId, News, Reports};
 use common::digest::Digest;
 use common::key::Presented;
 use common::wire::seal::{Kind, seal};
+use common::wire::v1::{Batch, Entry};
 use ed25519_dalek::SigningKey;
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use serde_json::json;
+use serde_json::value::RawValue;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::admin::Stock;
@@ -145,6 +147,31 @@ impl State {
         seal(self.kind(), text.as_bytes(), &self.stranger)
     }
 
+    /// What would be in force at once, but for the key that signed it: the next change after the cursor, with records of
+    /// the genuine ones in which a key that was never made has the place of another and what is disabled is not.
+    fn crafted(&mut self, after: Cursor) -> Option<(LogId, Bytes)> {
+        let genuine = self.one();
+        let batch = Batch::decode(genuine.get(64..)?).ok()?;
+        let sequence = after.changes.sequence + 1;
+        let entries = batch.entries.into_iter().filter_map(|entry| {
+            let mut text = entry.record?.get().to_owned();
+            for (from, to) in &self.swaps {
+                text = text.replace(from, to);
+            }
+            let record = Some(RawValue::from_string(text).ok()?);
+            Some(Entry { address: entry.address, sequence, record })
+        });
+        let forged = Batch {
+            epoch: after.epoch,
+            previous: after.changes.sequence,
+            sequence,
+            part: 0,
+            parts: 1,
+            entries: entries.collect(),
+        };
+        Some((LogId { sequence, part: 0 }, seal(Kind::Batch, &forged.encode().ok()?, &self.stranger)))
+    }
+
     /// What a careless program might write, and what breaks careless readers.
     fn nonsense(&mut self) -> Bytes {
         let text = match self.rng.random_range(0..8) {
@@ -192,7 +219,13 @@ impl Feed for Poisoned {
         for (_, sealed) in news.changes.iter().chain(&news.denials) {
             state.keep(sealed);
         }
-        for _ in 0..self.at_once {
+        for number in 0..self.at_once {
+            if number % 8 == 0
+                && let Some(crafted) = state.crafted(cursor)
+            {
+                news.changes.push(crafted);
+                continue;
+            }
             let mutant = state.mutant();
             if state.rng.random() {
                 let place = state.place(cursor.changes);
