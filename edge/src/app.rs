@@ -24,7 +24,7 @@ use crate::origin::Origin;
 use crate::replica::feed::{Follower, Observer};
 use crate::replica::{Changed, Replica, SharedReplica};
 use crate::report::{Ledger, Reporter, Spool};
-use crate::request::Table;
+use crate::request::{Proxies, Table};
 
 /// Why an edge cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,7 @@ pub struct Edge {
     pub(crate) link_keys: MacKeys,
     pub(crate) share_keys: MacKeys,
     pub(crate) share_links: ShareLinks,
+    pub(crate) proxies: Proxies,
     pub(crate) table: Table,
     pub(crate) metrics: Metrics,
     pub(crate) ledger: Arc<Ledger>,
@@ -234,6 +235,7 @@ fn build(
         link_keys: derive(Purpose::Link),
         share_keys: derive(Purpose::Share),
         share_links: config.share_links,
+        proxies: config.proxies.clone(),
         table: Table::new(prefix.as_ref().map_or("", http::Uri::path)).map_err(other)?,
         metrics,
         ledger,
