@@ -28,7 +28,7 @@ use crate::replica::feed::pace::Pace;
 use crate::replica::feed::{Applier, Follower, Observer};
 use crate::replica::{Changed, Replica, SharedReplica};
 use crate::report::{Ledger, Reporter, Spool};
-use crate::request::Table;
+use crate::request::{Proxies, Table};
 
 /// How long an edge that starts waits for the control plane to confirm its replica.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(1);
@@ -65,6 +65,7 @@ pub struct Edge {
     pub(crate) link_keys: MacKeys,
     pub(crate) share_keys: MacKeys,
     pub(crate) share_links: ShareLinks,
+    pub(crate) proxies: Proxies,
     pub(crate) table: Table,
     pub(crate) metrics: Metrics,
     pub(crate) ledger: Arc<Ledger>,
@@ -277,6 +278,7 @@ fn build(
         link_keys: derive(Purpose::Link),
         share_keys: derive(Purpose::Share),
         share_links: config.share_links,
+        proxies: config.proxies.clone(),
         table: Table::new(prefix.as_ref().map_or("", http::Uri::path)).map_err(other)?,
         metrics,
         ledger,

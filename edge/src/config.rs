@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::bus::redis::RedisBus;
 use common::mac::SHORTEST_SECRET;
-use common::network::is_loopback;
+use common::network::{Allowlist, is_loopback};
 use common::runtime::settings::{Mistakes, Settings, parse_directory_url, parse_listen, parse_public_url};
 use common::secret::Secret;
 use common::tenancy::Tenancy;
@@ -15,6 +15,7 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::gate::Staleness;
 use crate::listen::{Deadlines, Limits, Runtimes};
+use crate::request::{Proxies, ProxyHeader};
 
 /// Reports that wait for the bus, in MiB: some 400 000 transfers.
 const REPORT_SPOOL_MIB: u64 = 256;
@@ -86,6 +87,8 @@ pub struct Config {
     pub zero_copy: bool,
     /// Certificate chain and key, PEM.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Who stands before it.
+    pub proxies: Proxies,
     /// How an old replica is treated.
     pub staleness: Staleness,
     /// What share links answer with.
@@ -121,6 +124,7 @@ impl Config {
             held_files: HELD_FILES_MIB << 20,
             zero_copy: true,
             tls: None,
+            proxies: Proxies::default(),
             staleness: Staleness { most: Duration::from_secs(86_400), denies: false },
             share_links: ShareLinks::Stream,
         }
@@ -176,15 +180,11 @@ fn read(settings: &mut Settings) -> Option<Config> {
     let hot_keys = settings.defaulted("hot_keys", "100000", |text| parse_number(text, 1, 100_000_000));
     let held_files = settings
         .defaulted("held_files_mib", &HELD_FILES_MIB.to_string(), |text| parse_number(text, 1, 1 << 20));
-    let zero_copy = settings.defaulted("zero_copy", "on", |text| match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err(format!("'{text}' must be on or off")),
-    });
+    let zero_copy = settings.defaulted("zero_copy", "on", parse_switch);
     let tls = read_tls(settings);
     let staleness = read_staleness(settings);
     let share_links = settings.defaulted("share_links", "stream", parse_share_links);
-    refuse_unsupported(settings);
+    let proxies = read_proxies(settings);
     match bus.as_ref().map(|url| RedisBus::new(url.expose())) {
         None => settings
             .mistake("TIDEGATE_BUS (bus) is missing: where changes come from, like redis://127.0.0.1:6379"),
@@ -216,6 +216,7 @@ fn read(settings: &mut Settings) -> Option<Config> {
         held_files: held_files? << 20,
         zero_copy: zero_copy?,
         tls,
+        proxies: proxies?,
         staleness: staleness?,
         share_links: share_links?,
     })
@@ -279,12 +280,25 @@ fn read_staleness(settings: &mut Settings) -> Option<Staleness> {
     Some(Staleness { most: Duration::from_secs(most?), denies: denies? })
 }
 
-/// What operators may expect and this release does not do: saying so beats ignoring it.
-fn refuse_unsupported(settings: &mut Settings) {
-    for name in ["trusted_proxies", "proxy_protocol"] {
-        let says = "not supported yet: the client's address is the socket's peer";
-        let _: Option<()> = settings.optional(name, |_| Err(says.to_owned()));
-    }
+fn read_proxies(settings: &mut Settings) -> Option<Proxies> {
+    let trusted = settings.optional("trusted_proxies", |text| {
+        let networks = Allowlist::parse([text]).map_err(|error| error.to_string())?;
+        if networks.networks().iter().any(|network| network.prefix_len() == 0) {
+            return Err("must not be everybody: who asks could then name any address as its own".to_owned());
+        }
+        Ok(networks)
+    });
+    let header = settings.optional("proxy_header", |text| match text {
+        "x-forwarded-for" => Ok(ProxyHeader::XForwardedFor),
+        "forwarded" => Ok(ProxyHeader::Forwarded),
+        _ => Err(format!("'{text}' must be x-forwarded-for or forwarded")),
+    });
+    let announces = settings.defaulted("proxy_protocol", "off", |text| match text {
+        "off" => Ok(false),
+        "v2" => Ok(true),
+        _ => Err(format!("'{text}' must be v2 or off")),
+    });
+    Some(Proxies { trusted: trusted.unwrap_or_default(), header, announces: announces? })
 }
 
 fn parse_share_links(text: &str) -> Result<ShareLinks, String> {
@@ -292,6 +306,14 @@ fn parse_share_links(text: &str) -> Result<ShareLinks, String> {
         "stream" => Ok(ShareLinks::Stream),
         "redirect" => Ok(ShareLinks::Redirect),
         _ => Err(format!("'{text}' must be stream or redirect")),
+    }
+}
+
+fn parse_switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("'{text}' must be on or off")),
     }
 }
 
@@ -326,4 +348,37 @@ fn host_name() -> String {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(set: &[(&str, &str)]) -> (Option<Proxies>, Vec<String>) {
+        let environment = set.iter().map(|(name, value)| (format!("TIDEGATE_{name}"), (*value).to_owned()));
+        let mut settings = Settings::from_parts("", environment);
+        let proxies = read_proxies(&mut settings);
+        (proxies, settings.finish().err().map_or(Vec::new(), |mistakes| mistakes.0))
+    }
+
+    #[test]
+    fn proxies_are_trusted_only_where_the_operator_says_who_they_are() {
+        let (none, _) = proxies(&[]);
+        assert!(none.is_some_and(|proxies| proxies.trusted.networks().is_empty() && !proxies.announces));
+        let networks = ("TRUSTED_PROXIES", "10.0.0.0/8, ::ffff:192.0.2.1,2001:db8::/48");
+        let (all, _) = proxies(&[networks, ("PROXY_HEADER", "forwarded"), ("PROXY_PROTOCOL", "v2")]);
+        let all = all.unwrap();
+        assert_eq!(all.trusted.to_texts(), ["10.0.0.0/8", "192.0.2.1", "2001:db8::/48"]);
+        assert_eq!((all.header, all.announces), (Some(ProxyHeader::Forwarded), true));
+        for wrong in [
+            ("TRUSTED_PROXIES", "10.0.0.0/8, proxy"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8, 0.0.0.0/0"),
+            ("TRUSTED_PROXIES", "::/0"),
+            ("PROXY_HEADER", "x-real-ip"),
+            ("PROXY_PROTOCOL", "v1"),
+        ] {
+            let (_, mistakes) = proxies(&[wrong]);
+            assert!(mistakes.len() == 1 && mistakes[0].contains(wrong.0), "{wrong:?}: {mistakes:?}");
+        }
+    }
 }

@@ -52,7 +52,9 @@ impl Edge {
         let answer = if head.method == Method::OPTIONS {
             asked_about(&head, &self.table).map(options).map_err(Failure::from)
         } else {
-            match Ask::parse(head, arrival, &self.table) {
+            let client = self.proxies.find_client(arrival.address, &head.headers);
+            let parse = |address| Ask::parse(head, Arrival { address, ..arrival }, &self.table);
+            match client.and_then(parse) {
                 // A panic is a fault of this one request: others on the connection, and all else, go on.
                 Ok(ask) => {
                     let served = AssertUnwindSafe(self.serve(&ask, body, &caller)).catch_unwind().await;

@@ -41,6 +41,8 @@ pub enum Refusal {
     BodyTooLarge,
     /// Two credentials.
     AmbiguousCredentials,
+    /// Two clients, by the headers of the proxies before us.
+    AmbiguousAddress,
     /// No such path.
     UnknownRoute,
     /// The path has other methods.
@@ -163,6 +165,10 @@ impl Refusal {
                 Problem::new(Code::PayloadTooLarge, "body_too_large", says)
             }
             Self::AmbiguousCredentials => refusals::ambiguous_credentials(),
+            Self::AmbiguousAddress => {
+                let says = "X-Forwarded-For and Forwarded name different clients: send neither";
+                Problem::new(Code::Validation, "ambiguous_address", says)
+            }
             Self::UnknownRoute => refusals::route_not_found(),
             Self::MethodNotAllowed(methods) => refusals::method_not_allowed(methods),
             Self::NoCredential => refusals::missing_credential(),

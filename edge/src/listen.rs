@@ -9,6 +9,7 @@ mod line;
 mod message;
 mod progress;
 mod protocol;
+mod proxy_protocol;
 mod roll;
 mod room;
 mod rules;
@@ -91,6 +92,11 @@ impl Listener {
     /// When the worker threads cannot be started.
     pub async fn run(self, edge: Arc<Edge>, stop: CancellationToken) -> std::io::Result<()> {
         let Self { socket, tls, limits } = self;
+        if edge.proxies.announces && edge.proxies.trusted.networks().is_empty() {
+            tracing::warn!(
+                "proxy_protocol without trusted_proxies: whoever reaches this listener names its own address"
+            );
+        }
         let workers = Workers::start(&limits, &edge, tls.as_ref(), &stop)?;
         let (places, crowd) =
             (Arc::new(Semaphore::new(limits.most_connections)), Crowd::new(limits.most_of_address));

@@ -1,6 +1,7 @@
 //! Bytes become facts: which route is asked, for what, by whom. No look-ups.
 
 mod body;
+mod proxies;
 mod query;
 mod table;
 mod target;
@@ -20,6 +21,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
 use crate::error::Refusal;
 pub(crate) use body::read_fields;
+pub use proxies::{Proxies, ProxyHeader};
 pub use query::Query;
 pub use table::Table;
 use target::Params;
@@ -28,7 +30,7 @@ pub use target::Target;
 /// When and from where a request came.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// The client's address.
+    /// The client's address; as the listener tells it, that of who passes the client on.
     pub address: IpAddr,
     /// By the wall: for expiry.
     pub at: Timestamp,

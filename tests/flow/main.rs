@@ -5,6 +5,7 @@
 )]
 
 mod activity;
+mod addresses;
 mod applications;
 mod backups;
 mod bindist_client;

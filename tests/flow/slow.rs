@@ -13,7 +13,7 @@ use support::slow::{End, KINDS, Kind, Target};
 use support::{Client, PATIENCE, System, content, eventually};
 
 /// Deadlines as they are, in so many milliseconds instead of seconds.
-fn hurried() -> Deadlines {
+pub(crate) fn hurried() -> Deadlines {
     let milliseconds = Duration::from_millis;
     Deadlines {
         sweep: milliseconds(20),
@@ -46,7 +46,7 @@ fn time_of(kind: Kind) -> Duration {
 }
 
 /// An application with a file of 9 MiB: more than two sockets hold.
-async fn target(system: &System) -> Target {
+pub(crate) async fn target(system: &System) -> Target {
     let admin = system.admin(0);
     let stock = admin.stock("large").await;
     let fields = [("applicationId", "large"), ("version", "2.0.0")];
@@ -67,7 +67,7 @@ fn address(system: &System) -> std::net::SocketAddr {
 }
 
 /// Far more than any deadline, for a machine that has other things to do.
-const LONGEST: Duration = Duration::from_secs(15);
+pub(crate) const LONGEST: Duration = Duration::from_secs(15);
 
 /// Somebody who does everything right, until told to stop: gives how often.
 async fn be_good(client: Client, path: String, done: tokio_util::sync::CancellationToken) -> u32 {
@@ -140,13 +140,13 @@ async fn who_takes_the_end_slowly_gets_it_though_all_of_it_was_written_long_ago(
 }
 
 /// One more edge beside those of the system, which can be stopped and looked at.
-struct Extra {
+pub(crate) struct Extra {
     running: edge::app::Running,
     stop: tokio_util::sync::CancellationToken,
 }
 
 impl Extra {
-    async fn start(system: &System, adjust: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start(system: &System, adjust: impl FnOnce(&mut Config)) -> Self {
         let mut config = system.edge_config("extra");
         config.admin_listen = Some("127.0.0.1:0".parse().unwrap());
         hurry(0, &mut config);
@@ -165,7 +165,7 @@ impl Extra {
     }
 
     /// The same target at this edge.
-    fn aimed(&self, target: &Target) -> Target {
+    pub(crate) fn aimed(&self, target: &Target) -> Target {
         Target { address: self.running.address, ..target.clone() }
     }
 }

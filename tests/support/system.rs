@@ -19,6 +19,7 @@ use control_plane::config::Config as DeskConfig;
 use edge::config::{Config as EdgeConfig, ShareLinks};
 use edge::gate::Staleness;
 use edge::listen::{Deadlines, Limits, Runtimes};
+use edge::request::Proxies;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -210,6 +211,7 @@ fn edge_config(name: &str, desk: &Desk, directory: &Path) -> EdgeConfig {
         held_files: 1 << 20,
         zero_copy: true,
         tls: None,
+        proxies: Proxies::default(),
         staleness: Staleness { most: Duration::from_secs(86_400), denies: false },
         share_links: ShareLinks::Stream,
     }

@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -24,7 +25,9 @@ use super::line::{Line, Order};
 use super::message::{Answer, Incoming};
 use super::progress::{Exchange, Progress};
 use super::protocol::{Http, Protocol, left};
+use super::proxy_protocol::Announced;
 use super::roll::Roll;
+use super::rules::Reason;
 use super::socket::Socket;
 use super::tls::Acceptor;
 use crate::app::Edge;
@@ -49,19 +52,50 @@ pub(super) async fn serve(site: &Site, stream: TcpStream, peer: SocketAddr) {
     let _counted = site.edge.metrics.count_connection();
     // Answers are written whole: waiting for more would only delay their last packet.
     let _ = stream.set_nodelay(true);
-    let socket = Socket::new(stream, site.tls.is_some());
+    let mut socket = Socket::new(stream, site.tls.is_some());
     let line = socket.line().clone();
     site.roll.enter(&line);
     // Thousands of connections wait for their next request: what one needs but for a while, or not at all, has memory
     // of its own.
-    match &site.tls {
-        None => clear(site, &line, socket, peer).await,
-        Some(acceptor) => Box::pin(encrypted(site, &line, (acceptor, socket), peer)).await,
+    let peer = match site.edge.proxies.announces {
+        false => Some(canonical(peer.ip())),
+        true => Box::pin(announced(site, &line, &mut socket, canonical(peer.ip()))).await,
+    };
+    match (peer, &site.tls) {
+        (None, _) => {}
+        (Some(peer), None) => clear(site, &line, socket, peer).await,
+        (Some(peer), Some(acceptor)) => Box::pin(encrypted(site, &line, (acceptor, socket), peer)).await,
     }
     line.part().await;
 }
 
-async fn clear(site: &Site, line: &Line, mut socket: Socket, peer: SocketAddr) {
+/// Who is at the other end, by the proxy that must say so first; none when that is nobody whom we would believe.
+async fn announced(site: &Site, line: &Line, socket: &mut Socket, peer: IpAddr) -> Option<IpAddr> {
+    let mut header = Vec::new();
+    let said = poll_fn(|context| {
+        if line.poll_order(context) != Order::Stay {
+            return Poll::Ready(Err(left()));
+        }
+        socket.poll_announced(context, &mut header)
+    });
+    let said = match site.edge.proxies.may_announce(peer) {
+        true => said.await,
+        false => Err(io::ErrorKind::InvalidData.into()),
+    };
+    match said {
+        Ok(Announced::Client(client)) => Some(client),
+        Ok(_) => Some(peer),
+        Err(error) => {
+            // Who said something else is not answered: in which protocol, nobody knows.
+            if error.kind() == io::ErrorKind::InvalidData && line.order(Order::Cut) {
+                site.edge.metrics.ended().ended(Reason::Unannounced);
+            }
+            None
+        }
+    }
+}
+
+async fn clear(site: &Site, line: &Line, mut socket: Socket, peer: IpAddr) {
     line.progress.note_established();
     let known = poll_fn(|context| match socket.poll_protocol(context) {
         Poll::Pending if line.poll_order(context) != Order::Stay => Poll::Ready(Err(left())),
@@ -72,7 +106,7 @@ async fn clear(site: &Site, line: &Line, mut socket: Socket, peer: SocketAddr) {
     }
 }
 
-async fn encrypted(site: &Site, line: &Line, (acceptor, socket): (&Acceptor, Socket), peer: SocketAddr) {
+async fn encrypted(site: &Site, line: &Line, (acceptor, socket): (&Acceptor, Socket), peer: IpAddr) {
     let mut handshake = Box::pin(acceptor.accept(socket));
     let shaken = poll_fn(|context| match line.poll_order(context) {
         Order::Stay => handshake.as_mut().poll(context),
@@ -86,7 +120,7 @@ async fn encrypted(site: &Site, line: &Line, (acceptor, socket): (&Acceptor, Soc
     requests(site, line, (TokioIo::new(stream), protocol), peer).await;
 }
 
-async fn requests<I>(site: &Site, line: &Line, (io, protocol): (I, Protocol), peer: SocketAddr)
+async fn requests<I>(site: &Site, line: &Line, (io, protocol): (I, Protocol), peer: IpAddr)
 where
     I: Read + Write + Unpin + Send + 'static,
 {
@@ -129,12 +163,12 @@ async fn answer(
     edge: Arc<Edge>,
     (progress, is_encrypted): (Arc<Progress>, bool),
     request: Request<Wire>,
-    peer: SocketAddr,
+    peer: IpAddr,
 ) -> Result<Response<Answer>, Infallible> {
     let exchange = Exchange::begin(&progress, request.version() == Version::HTTP_2);
     // TLS and HTTP/2 must see each byte; the kernel can send the others from the file.
     let is_plain = !is_encrypted && request.version() < Version::HTTP_2;
-    let arrival = Arrival { address: canonical(peer.ip()), at: edge.clock.now(), tick: edge.began.elapsed() };
+    let arrival = Arrival { address: peer, at: edge.clock.now(), tick: edge.began.elapsed() };
     let expects = request.headers().contains_key(http::header::EXPECT);
     let (parts, body) = request.into_parts();
     let mut body = Some(Incoming::new(body, || Exchange::join(&progress)));

@@ -36,6 +36,8 @@ pub enum Reason {
     Stayed,
     /// Its address has too many.
     Crowd,
+    /// It did not say whose it is, as a proxy must, or may not say so.
+    Unannounced,
 }
 
 /// What is remembered of one connection from sweep to sweep.

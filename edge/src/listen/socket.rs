@@ -14,6 +14,7 @@ use tokio::net::tcp::OwnedReadHalf;
 
 use super::line::Line;
 use super::protocol::{Opening, Protocol, left};
+use super::proxy_protocol::{Announced, read};
 
 /// One end of a connection. What it shares with those who watch it is its line; the descriptor is closed with this.
 pub(super) struct Socket {
@@ -42,6 +43,33 @@ impl Socket {
                 return Poll::Ready(Err(left()));
             }
             self.opening.came(came);
+            self.line.progress.note_received(came);
+        }
+    }
+
+    /// Reads what a proxy says before all else into `header`, and nothing of what comes after it. A header that cannot
+    /// be read is invalid data.
+    pub(super) fn poll_announced(
+        &mut self,
+        context: &mut Context<'_>,
+        header: &mut Vec<u8>,
+    ) -> Poll<io::Result<Announced>> {
+        loop {
+            let more = match read(header) {
+                Ok(Announced::More(more)) => more,
+                Ok(announced) => return Poll::Ready(Ok(announced)),
+                Err(_) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            };
+            let had = header.len();
+            header.resize(had + more, 0);
+            let mut buffer = ReadBuf::new(&mut header[had..]);
+            let polled = Pin::new(&mut self.read).poll_read(context, &mut buffer);
+            let came = buffer.filled().len();
+            header.truncate(had + came);
+            ready!(polled)?;
+            if came == 0 {
+                return Poll::Ready(Err(left()));
+            }
             self.line.progress.note_received(came);
         }
     }
