@@ -31,6 +31,8 @@ pub enum Purpose {
     Report,
     /// URLs of backups.
     Backup,
+    /// What edges say of how far they have come.
+    Acknowledgement,
 }
 
 impl Purpose {
@@ -44,6 +46,7 @@ impl Purpose {
             Self::Session => b"tidegate/v1/session",
             Self::Report => b"tidegate/v1/report",
             Self::Backup => b"tidegate/v1/backup",
+            Self::Acknowledgement => b"tidegate/v1/acknowledgement",
         }
     }
 }
