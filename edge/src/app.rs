@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::bus::{EdgeBus, Reports};
+use common::bus::{Acks, EdgeBus, Reports};
 use common::mac::{MacKeys, Purpose};
 use common::runtime::clock::Clock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::acknowledge::Acknowledger;
 use crate::admin;
 use crate::catalog::Catalog;
 use crate::config::{Config, ShareLinks};
@@ -74,6 +75,9 @@ pub struct Prepared {
     pub replica: SharedReplica,
     edge: Arc<Edge>,
     reporter: Reporter,
+    acknowledger: Acknowledger,
+    /// The ways by which the desk hears of this edge.
+    carriers: Vec<Arc<dyn Acks>>,
     bus: Arc<dyn Reports>,
     listener: Listener,
     running: Running,
@@ -85,8 +89,9 @@ pub struct Prepared {
 impl Prepared {
     /// Begins to answer. Who connected meanwhile is answered now.
     pub fn open(self) -> Running {
-        let Self { edge, reporter, bus, listener, running, stop, drained, .. } = self;
+        let Self { edge, reporter, acknowledger, carriers, bus, listener, running, stop, drained, .. } = self;
         running.tasks.spawn(reporter.run(bus, drained.clone()));
+        running.tasks.spawn(acknowledger.run(carriers, drained.clone()));
         running.tasks.spawn(async move {
             if let Err(error) = listener.run(edge, stop).await {
                 tracing::error!(%error, "the listener ended");
@@ -167,6 +172,7 @@ pub async fn prepare(
     let listener = Listener { socket: bind(config.listen)?, tls, limits: config.limits.clone() };
     let edge = Arc::new(build(&config, &replica, &keyring, &catalog, clock)?);
     let reporter = prepare_reporter(&config, &edge)?;
+    let acknowledger = prepare_acknowledger(&config, &edge);
     let address = listener.address().map_err(other)?;
     let tasks = TaskTracker::new();
     let drained = CancellationToken::new();
@@ -174,13 +180,21 @@ pub async fn prepare(
     let observer = Arc::new(Copies { keyring, catalog });
     let follower =
         Follower { replica: replica.clone(), feed: bus.clone(), keys: config.snapshot_keys, observer };
-    tasks.spawn(follower.run(stop.clone()));
+    // To the last answer: what is withdrawn meanwhile is withdrawn here too, and said to be.
+    tasks.spawn(follower.run(drained.clone()));
     tasks.spawn(sweep(edge.clone(), stop.clone()));
     if let Some(renewal) = renewal {
         tasks.spawn(renewal.run(edge.metrics.ended(), stop.clone()));
     }
     let running = Running { address, admin_address, replica: replica.clone(), tasks };
-    Ok(Prepared { replica, edge, reporter, bus, listener, running, stop, drained })
+    let carriers: Vec<Arc<dyn Acks>> = vec![bus.clone()];
+    Ok(Prepared { replica, edge, reporter, acknowledger, carriers, bus, listener, running, stop, drained })
+}
+
+fn prepare_acknowledger(config: &Config, edge: &Edge) -> Acknowledger {
+    let keys = MacKeys::derive(&config.edge_secrets, Purpose::Acknowledgement);
+    let name = (config.edge_id.clone(), config.cache.as_path());
+    Acknowledger::new(name, keys, edge.replica.clone(), edge.clock.clone())
 }
 
 fn prepare_reporter(config: &Config, edge: &Edge) -> Result<Reporter, StartError> {
