@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use common::bus::DeskBus;
+use common::bus::{AckInbox, DeskBus, Inbox};
 use common::id::TenantId;
 use common::mac::{MacKeys, Purpose};
 use common::runtime::clock::{Clock, entropy};
@@ -30,7 +30,8 @@ use crate::api::{Desk, Failures, InFlight, router};
 use crate::backup::make::Automatic;
 use crate::config::Config;
 use crate::domain::Refusal;
-use crate::ingest::{self, Ingest};
+use crate::fleet::Fleet;
+use crate::ingest::{self, Ingest, Keeping};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::store::sqlite::SqliteStore;
@@ -128,6 +129,8 @@ pub async fn start(
     let first = tenancy::first(store.as_ref(), &config, clock.now(), &mut rng).await?;
     let verifying_key = keys.signing.verifying_key();
     let publisher = Publisher::new(store.clone(), bus.clone(), keys.signing, clock.clone());
+    let told = MacKeys::derive(&keys.edge_secrets, Purpose::Acknowledgement);
+    let fleet = Arc::new(Fleet::open(told, clock.clone(), store.as_ref()).await?);
     let desk = Arc::new(Desk {
         store,
         blobs,
@@ -146,17 +149,11 @@ pub async fn start(
         minutes_kept: config.keeping.minutes,
         announcer: publisher.announcer(),
         in_flight: InFlight::default(),
+        fleet,
         admin_aliases: config.admin_aliases.clone(),
     });
-    let ingest = Ingest::new(ingest::Tools {
-        store: desk.store.clone(),
-        inbox: bus,
-        keys: MacKeys::derive(&keys.edge_secrets, Purpose::Report),
-        clock: desk.clock.clone(),
-        metrics: desk.metrics.clone(),
-        announcer: desk.announcer.clone(),
-        keeping: config.keeping,
-    });
+    let reported = MacKeys::derive(&keys.edge_secrets, Purpose::Report);
+    let ingest = ingest_of(&desk, bus.clone(), reported, config.keeping);
     let listener = listen(config.listen).await?;
     let private = match config.admin_listen {
         Some(address) => Some(listen(address).await?),
@@ -172,8 +169,13 @@ pub async fn start(
         uploads: config.upload_sweep_every,
         backups: config.backups,
     };
-    let ended =
-        tokio::spawn(run(desk, Loops { publisher, ingest }, Doors { listener, private }, sweeping, stop));
+    let ended = tokio::spawn(run(
+        desk,
+        Loops { publisher, ingest, acks: bus },
+        Doors { listener, private },
+        sweeping,
+        stop,
+    ));
     Ok(Running {
         address,
         admin_address,
@@ -182,6 +184,18 @@ pub async fn start(
         verifying_key,
         first_admin_key: first.made,
         ended,
+    })
+}
+
+fn ingest_of(desk: &Desk, inbox: Arc<dyn Inbox>, keys: MacKeys, keeping: Keeping) -> Ingest {
+    Ingest::new(ingest::Tools {
+        store: desk.store.clone(),
+        inbox,
+        keys,
+        clock: desk.clock.clone(),
+        metrics: desk.metrics.clone(),
+        announcer: desk.announcer.clone(),
+        keeping,
     })
 }
 
@@ -217,6 +231,8 @@ struct Sweeping {
 struct Loops {
     publisher: Publisher,
     ingest: Ingest,
+    /// What the fleet hears its edges by.
+    acks: Arc<dyn AckInbox>,
 }
 
 /// Requests end first, then what they wrote is announced, then the database is let go.
@@ -225,6 +241,8 @@ async fn run(desk: Arc<Desk>, loops: Loops, doors: Doors, every: Sweeping, stop:
     let rooms = TaskTracker::new();
     rooms.spawn(loops.publisher.run(requests_ended.clone()));
     rooms.spawn(loops.ingest.run(requests_ended.clone()));
+    let fleet = desk.fleet.clone();
+    rooms.spawn(fleet.run(loops.acks, desk.store.clone(), requests_ended.clone()));
     rooms.spawn(forgetting::run(desk.clone(), requests_ended.clone()));
     rooms.spawn(sessions::sweep(desk.clone(), every.sessions, requests_ended.clone()));
     rooms.spawn(backups::run(desk.clone(), every.backups, requests_ended.clone()));
