@@ -175,10 +175,33 @@ pub trait Inbox: Send + Sync + 'static {
     async fn forget(&self, mark: &Mark) -> Result<(), BusError>;
 }
 
+/// Where an edge says how far it has come: sealed [`crate::wire::v1::ack::Ack`]s.
+#[async_trait]
+pub trait Acks: Send + Sync + 'static {
+    /// Tells one. Whoever gets an error lets go of it: the next one says more.
+    async fn acknowledge(&self, sealed: Bytes) -> Result<(), BusError>;
+
+    /// Changes within this time are told together: a hundred edges under a storm of writes must not flood the desk.
+    fn shortest_gap(&self) -> Duration {
+        Duration::from_millis(5)
+    }
+}
+
+/// What the desk reads of it. Old ones go by themselves.
+#[async_trait]
+pub trait AckInbox: Send + Sync + 'static {
+    /// The place behind everything that lies there now: what an edge said before somebody listened says nothing of
+    /// whether it lives.
+    async fn acks_end(&self) -> Result<Mark, BusError>;
+
+    /// What came after `after`, oldest first, a bounded number; waits up to `wait` for the first.
+    async fn acknowledgements(&self, after: &Mark, wait: Duration) -> Result<Vec<(Mark, Bytes)>, BusError>;
+}
+
 /// What an edge needs of a carrier.
-pub trait EdgeBus: Feed + Reports {}
-impl<T: Feed + Reports> EdgeBus for T {}
+pub trait EdgeBus: Feed + Reports + Acks {}
+impl<T: Feed + Reports + Acks> EdgeBus for T {}
 
 /// What the desk needs of a carrier.
-pub trait DeskBus: Outlet + Inbox {}
-impl<T: Outlet + Inbox> DeskBus for T {}
+pub trait DeskBus: Outlet + Inbox + AckInbox {}
+impl<T: Outlet + Inbox + AckInbox> DeskBus for T {}

@@ -33,6 +33,8 @@ pub enum Purpose {
     Backup,
     /// An edge's word that it is one, when it follows the control plane itself.
     Feed,
+    /// What edges say of how far they have come.
+    Acknowledgement,
 }
 
 impl Purpose {
@@ -47,6 +49,7 @@ impl Purpose {
             Self::Report => b"tidegate/v1/report",
             Self::Backup => b"tidegate/v1/backup",
             Self::Feed => b"tidegate/v1/feed",
+            Self::Acknowledgement => b"tidegate/v1/acknowledgement",
         }
     }
 }

@@ -9,6 +9,7 @@ mod backups;
 mod customers;
 mod described;
 mod downloads;
+mod edges;
 mod envelope;
 mod failures;
 mod forms;
@@ -120,6 +121,7 @@ fn schemas() -> Value {
         records::schemas(),
         sessions::schemas(),
         backups::schemas(),
+        edges::schemas(),
     ];
     groups.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema)).collect::<Map<_, _>>().into()
 }
@@ -167,6 +169,9 @@ fn rendered(route: &Route, operation: &Operation) -> Value {
     if route.takes_idempotency_key() {
         parameters.push(idempotency_key());
     }
+    if route.may_wait() {
+        parameters.extend(edges::waiting());
+    }
     let scope = route.scope.map(|scope| format!("Needs the scope `{scope}`."));
     let says: Vec<&str> = operation.description.into_iter().chain(scope.as_deref()).collect();
     let mut told = json!({
@@ -196,6 +201,9 @@ fn responses(route: &Route, operation: &Operation) -> Value {
     let mut responses = Map::new();
     for (status, answer) in operation.answers.iter().cloned().chain(failures::of(route, operation)) {
         responses.insert(status.to_string(), with_headers(route, answer));
+    }
+    if let Some((_, done)) = operation.answers.first().filter(|_| route.may_wait()) {
+        responses.insert("202".to_owned(), with_headers(route, edges::unconfirmed(done.clone())));
     }
     responses.into()
 }
@@ -352,7 +360,7 @@ mod tests {
         assert_eq!(create["x-tidegate-plane"], "control-plane");
         let statuses = create["responses"].as_object().unwrap().keys();
         let statuses: Vec<&str> = statuses.map(String::as_str).collect();
-        let expected = "201 400 401 403 409 413 414 415 422 429 431 500 503";
+        let expected = "201 202 400 401 403 409 413 414 415 422 429 431 500 503";
         assert_eq!(statuses.join(" "), expected);
     }
 }

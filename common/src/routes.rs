@@ -57,6 +57,13 @@ impl Route {
         let keyed = matches!(self.credential, Credential::Any | Credential::Admin);
         keyed && self.plane == Plane::Desk && matches!(*self.method, Method::POST | Method::PATCH)
     }
+
+    /// Whether `?wait=edges` is obeyed: management that writes, where a key says who asks.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        let keyed = matches!(self.credential, Credential::Any | Credential::Admin);
+        keyed && self.plane == Plane::Desk && !matches!(*self.method, Method::GET | Method::HEAD)
+    }
 }
 
 /// Whether `part` stands in `text`; for tables that are made when the program is.
@@ -166,6 +173,9 @@ routes! {
     ReadBackup GET "/v1/control/tenants/{tenantId}/backups/{backupId}" Desk Admin BackupsWrite;
     RestoreBackup POST "/v1/control/tenants/{tenantId}/backups/{backupId}/restore" Desk Admin BackupsWrite;
     DownloadBackup GET "/v1/backups/{ticket}" Desk Signed;
+
+    ListEdges GET "/v1/control/edges" Desk Admin KeysRead;
+    RemoveEdge DELETE "/v1/control/edges/{edgeId}" Desk Admin KeysWrite;
 
     OpenApi GET "/openapi.json" Edge Public;
     Health GET "/healthz" Edge Public;

@@ -10,10 +10,12 @@ mod audit;
 mod backups;
 mod call;
 mod caller;
+mod confirm;
 mod customers;
 mod dates;
 mod desk;
 mod direct_upload;
+mod edges;
 mod fields;
 mod idempotency;
 mod keys;
@@ -141,6 +143,8 @@ fn handler_of(route: RouteId) -> Handler {
         RouteId::ReadBackup => keyed(backups::read),
         RouteId::RestoreBackup => keyed(backups::restore),
         RouteId::DownloadBackup => ticketed(backups::download),
+        RouteId::ListEdges => keyed(edges::list),
+        RouteId::RemoveEdge => keyed(edges::remove),
         RouteId::ListVersions
         | RouteId::ListFiles
         | RouteId::DownloadFile
@@ -259,7 +263,12 @@ async fn guarded(desk: &Arc<Desk>, entry: &Entry, call: Call) -> Handled {
             Handler::Keyed(handler) => {
                 let asking = Asking { headers: &call.headers, address: call.address, now: call.now };
                 let caller = caller::admit(desk, entry.route, asking).await?;
-                idempotency::once(desk, entry.route, handler, (caller, call)).await
+                let wait = confirm::asked(entry.route, &caller, &call)?;
+                let answer = idempotency::once(desk, entry.route, handler, (caller, call)).await?;
+                match wait {
+                    Some(wait) => wait.confirm(desk, answer).await,
+                    None => Ok(answer),
+                }
             }
             Handler::Ticketed(handler) => handler(desk.clone(), call).await,
             Handler::Document | Handler::Elsewhere => Err(refusals::route_not_found().into()),

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use common::bus::DeskBus;
+use common::bus::{AckInbox, DeskBus, Inbox};
 use common::id::TenantId;
 use common::mac::{MacKeys, Purpose};
 use common::runtime::clock::{Clock, entropy};
@@ -33,7 +33,8 @@ use crate::backup::make::Automatic;
 use crate::config::Config;
 use crate::domain::Refusal;
 use crate::feed::{self, FeedDoor};
-use crate::ingest::{self, Ingest};
+use crate::fleet::Fleet;
+use crate::ingest::{self, Ingest, Keeping};
 use crate::metrics::Metrics;
 use crate::publish::Announcer;
 use crate::store::sqlite::SqliteStore;
@@ -131,23 +132,19 @@ pub async fn start(
     let first = tenancy::first(store.as_ref(), &config, clock.now(), &mut rng).await?;
     let verifying_key = keys.signing.verifying_key();
     let publishing = Publishing::new(&config, (&store, &bus), keys.signing, &clock);
+    let told = MacKeys::derive(&keys.edge_secrets, Purpose::Acknowledgement);
+    let fleet = Arc::new(Fleet::open(told, clock.clone(), store.as_ref()).await?);
     let following = publishing.carrier().map(|carrier| FeedDoor {
         carrier,
+        fleet: fleet.clone(),
         keys: MacKeys::derive(&keys.edge_secrets, Purpose::Feed),
         clock: clock.clone(),
         stop: stop.clone(),
     });
-    let desk =
-        Arc::new(open_desk(&config, (store, blobs, clock), &keys.edge_secrets, publishing.announcer()));
-    let ingest = Ingest::new(ingest::Tools {
-        store: desk.store.clone(),
-        inbox: bus,
-        keys: MacKeys::derive(&keys.edge_secrets, Purpose::Report),
-        clock: desk.clock.clone(),
-        metrics: desk.metrics.clone(),
-        announcer: desk.announcer.clone(),
-        keeping: config.keeping,
-    });
+    let desk = open_desk(&config, (store, blobs, clock), &keys.edge_secrets, (publishing.announcer(), fleet));
+    let desk = Arc::new(desk);
+    let reported = MacKeys::derive(&keys.edge_secrets, Purpose::Report);
+    let ingest = ingest_of(&desk, bus.clone(), reported, config.keeping);
     let listener = listen(config.listen).await?;
     let private = match config.admin_listen {
         Some(address) => Some(listen(address).await?),
@@ -165,7 +162,7 @@ pub async fn start(
     };
     let ended = tokio::spawn(run(
         desk,
-        Loops { publishing, ingest },
+        Loops { publishing, ingest, acks: bus },
         Doors { listener, private, following },
         sweeping,
         stop,
@@ -186,7 +183,7 @@ fn open_desk(
     config: &Config,
     (store, blobs, clock): (Arc<dyn Store>, Blobs, Arc<dyn Clock>),
     secrets: &[Secret],
-    announcer: Announcer,
+    (announcer, fleet): (Announcer, Arc<Fleet>),
 ) -> Desk {
     Desk {
         store,
@@ -206,8 +203,21 @@ fn open_desk(
         minutes_kept: config.keeping.minutes,
         announcer,
         in_flight: InFlight::default(),
+        fleet,
         admin_aliases: config.admin_aliases.clone(),
     }
+}
+
+fn ingest_of(desk: &Desk, inbox: Arc<dyn Inbox>, keys: MacKeys, keeping: Keeping) -> Ingest {
+    Ingest::new(ingest::Tools {
+        store: desk.store.clone(),
+        inbox,
+        keys,
+        clock: desk.clock.clone(),
+        metrics: desk.metrics.clone(),
+        announcer: desk.announcer.clone(),
+        keeping,
+    })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -244,6 +254,8 @@ struct Sweeping {
 struct Loops {
     publishing: Publishing,
     ingest: Ingest,
+    /// What the fleet hears its edges by.
+    acks: Arc<dyn AckInbox>,
 }
 
 /// Requests end first, then what they wrote is announced, then the database is let go.
@@ -252,6 +264,8 @@ async fn run(desk: Arc<Desk>, loops: Loops, doors: Doors, every: Sweeping, stop:
     let rooms = TaskTracker::new();
     rooms.spawn(loops.publishing.run(requests_ended.clone()));
     rooms.spawn(loops.ingest.run(requests_ended.clone()));
+    let fleet = desk.fleet.clone();
+    rooms.spawn(fleet.run(loops.acks, desk.store.clone(), requests_ended.clone()));
     rooms.spawn(forgetting::run(desk.clone(), requests_ended.clone()));
     rooms.spawn(sessions::sweep(desk.clone(), every.sessions, requests_ended.clone()));
     rooms.spawn(backups::run(desk.clone(), every.backups, requests_ended.clone()));

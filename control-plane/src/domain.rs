@@ -9,6 +9,7 @@ pub mod application;
 pub mod backup;
 pub mod change;
 pub mod customer;
+pub mod edge;
 pub mod field;
 pub mod key;
 pub mod quota;

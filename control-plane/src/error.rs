@@ -104,15 +104,24 @@ pub(crate) enum Outcome {
     Created,
     /// There is nothing to tell.
     Empty,
+    /// It is done, and has not reached everybody who must know.
+    Unconfirmed,
+}
+
+impl Outcome {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Done => StatusCode::OK,
+            Self::Created => StatusCode::CREATED,
+            Self::Empty => StatusCode::NO_CONTENT,
+            Self::Unconfirmed => StatusCode::ACCEPTED,
+        }
+    }
 }
 
 /// A success with its JSON body; without one where headers tell all.
 pub(crate) fn succeed(outcome: Outcome, body: Vec<u8>, request_id: &str) -> Response {
-    let status = match outcome {
-        Outcome::Done => StatusCode::OK,
-        Outcome::Created => StatusCode::CREATED,
-        Outcome::Empty => StatusCode::NO_CONTENT,
-    };
+    let status = outcome.status();
     let is_bare = body.is_empty();
     let mut response = respond(status, HeaderValue::from_static("application/json"), body, request_id);
     if is_bare {
@@ -161,10 +170,11 @@ pub(crate) fn options(path: Option<&str>, request_id: &str) -> Response {
     response
 }
 
-/// A success that was told before, with the body that it had then.
-pub(crate) fn repeat(status: u16, body: Vec<u8>, request_id: &str) -> Response {
+/// A success that was told before, with the body that it had then, and its status unless this time it came out otherwise.
+pub(crate) fn repeat(now: Option<Outcome>, status: u16, body: Vec<u8>, request_id: &str) -> Response {
     // What was kept is the status of a success; a row that was tampered with is told as one too.
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let kept = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let status = now.map_or(kept, Outcome::status);
     let mut response = respond(status, HeaderValue::from_static("application/json"), body, request_id);
     response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     response
@@ -310,6 +320,8 @@ fn problem_of(refusal: &Refusal) -> Problem {
         Refusal::SizeMismatch { .. } => (Code::Conflict, "size_mismatch"),
         Refusal::DigestMismatch { .. } => (Code::Conflict, "checksum_mismatch"),
         Refusal::UnknownBackup(_) => (Code::NotFound, "backup_not_found"),
+        Refusal::UnknownEdge => (Code::NotFound, "edge_not_found"),
+        Refusal::OperatorOnly => (Code::Forbidden, "operator_only"),
         Refusal::BackupFailed(_) => (Code::Conflict, "backup_failed"),
         Refusal::BackupDamaged { .. } => (Code::Conflict, "backup_damaged"),
         Refusal::BackupTooLarge { .. } => (Code::Conflict, "backup_too_large"),

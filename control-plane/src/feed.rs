@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use bytes::Bytes;
-use common::bus::https::{BUCKETS_PATH, HEAD_PATH, NEWS_PATH, Question, Told};
+use common::bus::https::{ACKS_PATH, BUCKETS_PATH, HEAD_PATH, NEWS_PATH, Question, Told};
 use common::bus::local::LocalBus;
 use common::bus::{BusError, Feed as _};
 use common::digest::Digest;
@@ -23,9 +24,12 @@ use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Failure, fail, hand_over};
+use crate::fleet::Fleet;
 
 /// The longest that news are waited for: an edge that asks again proves that it is there.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Bytes of an acknowledgement; ours have a tenth of that.
+const LARGEST_ACK: usize = 4_096;
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
 
@@ -33,6 +37,8 @@ const BYTES: &str = "application/octet-stream";
 #[derive(Clone)]
 pub(crate) struct FeedDoor {
     pub(crate) carrier: LocalBus,
+    /// Where what they say of themselves goes.
+    pub(crate) fleet: Arc<Fleet>,
     /// Opens what edges prove themselves by.
     pub(crate) keys: MacKeys,
     pub(crate) clock: Arc<dyn Clock>,
@@ -46,6 +52,7 @@ pub(crate) fn router(door: FeedDoor) -> Router {
         .route(HEAD_PATH, get(head))
         .route(&format!("{BUCKETS_PATH}/{{name}}"), get(bucket))
         .route(NEWS_PATH, get(news))
+        .route(ACKS_PATH, post(acknowledge))
         .with_state(Arc::new(door))
 }
 
@@ -71,6 +78,15 @@ async fn news(State(door): Door, RawQuery(query): RawQuery, headers: HeaderMap) 
         door.news(question).await
     };
     door.answer(&headers, JSON, found).await
+}
+
+async fn acknowledge(State(door): Door, headers: HeaderMap, body: Body) -> Response {
+    let found = async {
+        // What is too large or breaks off is none; the edge says the next one in a second.
+        let sealed = to_bytes(body, LARGEST_ACK).await.unwrap_or_default();
+        Ok(door.fleet.take(&sealed).then(Bytes::new))
+    };
+    door.answer(&headers, BYTES, found).await
 }
 
 impl FeedDoor {

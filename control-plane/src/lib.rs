@@ -2,7 +2,7 @@
 //!
 //! A write walks forward through these rooms: `api` reads it into a command and lets the caller in or not, `domain`
 //! decides, `store` writes what was decided in one transaction, `publish` tells the edges. Bytes go through `uploads`.
-//! What edges report comes back through `ingest`. `app` puts the rooms together.
+//! What edges report comes back through `ingest`, how far they have come through `fleet`. `app` puts the rooms together.
 
 mod api;
 pub mod app;
@@ -12,6 +12,7 @@ pub mod config;
 pub mod domain;
 mod error;
 mod feed;
+mod fleet;
 pub mod ingest;
 mod metrics;
 pub mod publish;

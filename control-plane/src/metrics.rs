@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::fleet::Counted;
 use crate::store::activity::Taken;
 
 /// The counters of one desk.
@@ -20,6 +21,8 @@ pub(crate) struct Metrics {
     uploads: Counter,
     upload_bytes: Counter,
     unannounced: Gauge<u64, AtomicU64>,
+    edges: Family<[(&'static str, &'static str); 1], Gauge<u64, AtomicU64>>,
+    worst_lag: Gauge<u64, AtomicU64>,
     reports: Family<[(&'static str, &'static str); 1], Counter>,
     transfers: Counter,
 }
@@ -40,10 +43,30 @@ impl Default for Metrics {
             "Writes that the bus has not been told of yet",
             unannounced.clone(),
         );
+        let (edges, worst_lag) = (Family::default(), Gauge::default());
+        registry.register(
+            "edges",
+            "Edges that are known, by whether they were heard of just now",
+            edges.clone(),
+        );
+        let says = "Writes that the edge furthest behind has not applied";
+        registry.register("edges_worst_lag_writes", says, worst_lag.clone());
         let (reports, transfers) = (Family::default(), Counter::default());
         registry.register("reports", "Reports of edges, by what came of them", reports.clone());
         registry.register("transfers", "Downloads that edges reported", transfers.clone());
-        Self { registry, reads, writes, failures, uploads, upload_bytes, unannounced, reports, transfers }
+        Self {
+            registry,
+            reads,
+            writes,
+            failures,
+            uploads,
+            upload_bytes,
+            unannounced,
+            edges,
+            worst_lag,
+            reports,
+            transfers,
+        }
     }
 }
 
@@ -84,9 +107,13 @@ impl Metrics {
         self.reports.get_or_create(&[("outcome", "junk")]).inc();
     }
 
-    /// All of it as text; `unannounced` is looked up for each reading.
-    pub(crate) fn render(&self, unannounced: u64) -> String {
+    /// All of it as text; `unannounced` and `fleet` are looked up for each reading.
+    pub(crate) fn render(&self, unannounced: u64, fleet: Counted) -> String {
         self.unannounced.set(unannounced);
+        for (state, edges) in [("live", fleet.live), ("silent", fleet.silent)] {
+            self.edges.get_or_create(&[("state", state)]).set(edges);
+        }
+        self.worst_lag.set(fleet.worst_lag);
         let mut text = String::new();
         // A String takes whatever is written to it.
         let _ = encode(&mut text, &self.registry);
@@ -102,8 +129,10 @@ mod tests {
     fn what_was_counted_is_told() {
         let metrics = Metrics::default();
         metrics.count_upload(10);
-        let text = metrics.render(3);
+        let text = metrics.render(3, Counted { live: 2, silent: 1, worst_lag: 7 });
         assert!(text.contains("tidegate_control_plane_received_bytes_total 10"), "{text}");
         assert!(text.contains("tidegate_control_plane_unannounced_writes 3"), "{text}");
+        assert!(text.contains("tidegate_control_plane_edges{state=\"silent\"} 1"), "{text}");
+        assert!(text.contains("tidegate_control_plane_edges_worst_lag_writes 7"), "{text}");
     }
 }

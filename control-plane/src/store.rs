@@ -9,6 +9,7 @@ mod audit;
 mod backups;
 #[cfg(test)]
 pub(crate) mod contract;
+mod edges;
 pub mod sessions;
 pub mod sqlite;
 mod sums;
@@ -26,6 +27,7 @@ use common::tier::Tier;
 use common::time::Timestamp;
 use common::wire::Position;
 use common::wire::address::Address;
+pub use edges::KeptEdge;
 
 use self::activity::{Activities, Counted, Ledger};
 use crate::domain::application::Application;
@@ -380,6 +382,10 @@ pub trait Store: Ledger + Send + Sync + 'static {
     async fn mark_announced(&self, sequence: u64) -> Result<(), StoreFault>;
     /// Forgets answers that have expired by `now`, at most `most`, and says how many those were.
     async fn forget_answers(&self, now: Timestamp, most: u64) -> Result<u64, StoreFault>;
+    /// The edges that were known when the desk last ran, by name.
+    async fn kept_edges(&self) -> Result<Vec<KeptEdge>, StoreFault>;
+    /// Keeps what is known of edges, and lets go of those that are gone.
+    async fn keep_edges(&self, known: &[KeptEdge], gone: &[String]) -> Result<(), StoreFault>;
     /// Lets go of the database when all that was begun has ended.
     async fn close(&self);
 }

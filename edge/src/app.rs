@@ -1,20 +1,22 @@
 //! The one file that sees all rooms: builds an edge from its settings, starts it, stops it.
 
+mod follow;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::bus::https::HttpsFeed;
-use common::bus::{EdgeBus, Feed, Reports};
+use common::bus::{Acks, EdgeBus, Reports};
 use common::mac::{MacKeys, Purpose};
-use common::proof::EdgeWord;
 use common::runtime::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::follow::{Following, follow};
+use crate::acknowledge::Acknowledger;
 use crate::admin;
 use crate::catalog::Catalog;
 use crate::config::{Config, ShareLinks};
@@ -24,8 +26,7 @@ use crate::keyring::Keyring;
 use crate::listen::{self, Listener, tls};
 use crate::observe::Metrics;
 use crate::origin::Origin;
-use crate::replica::feed::pace::Pace;
-use crate::replica::feed::{Applier, Follower, Observer};
+use crate::replica::feed::{Applier, Observer};
 use crate::replica::{Changed, Replica, SharedReplica};
 use crate::report::{Ledger, Reporter, Spool};
 use crate::request::{Proxies, Table};
@@ -82,6 +83,9 @@ pub struct Prepared {
     pub replica: SharedReplica,
     edge: Arc<Edge>,
     reporter: Reporter,
+    acknowledger: Acknowledger,
+    /// The ways by which the desk hears of this edge.
+    carriers: Vec<Arc<dyn Acks>>,
     bus: Arc<dyn Reports>,
     listener: Listener,
     running: Running,
@@ -106,8 +110,9 @@ impl Prepared {
 
     /// Begins to answer. Who connected meanwhile is answered now.
     pub fn open(self) -> Running {
-        let Self { edge, reporter, bus, listener, running, stop, drained, .. } = self;
+        let Self { edge, reporter, acknowledger, carriers, bus, listener, running, stop, drained, .. } = self;
         running.tasks.spawn(reporter.run(bus, drained.clone()));
+        running.tasks.spawn(acknowledger.run(carriers, drained.clone()));
         running.tasks.spawn(async move {
             if let Err(error) = listener.run(edge, stop).await {
                 tracing::error!(%error, "the listener ended");
@@ -188,6 +193,7 @@ pub async fn prepare(
     let listener = Listener { socket: bind(config.listen)?, tls, limits: config.limits.clone() };
     let edge = Arc::new(build(&config, &replica, &keyring, &catalog, clock)?);
     let reporter = prepare_reporter(&config, &edge)?;
+    let acknowledger = prepare_acknowledger(&config, &edge);
     let address = listener.address().map_err(other)?;
     let tasks = TaskTracker::new();
     let drained = CancellationToken::new();
@@ -195,36 +201,31 @@ pub async fn prepare(
     let observer = Arc::new(Copies { keyring, catalog });
     let (keys, refusals) = (config.snapshot_keys.clone(), edge.metrics.refusals());
     let applier = Arc::new(Applier::new(replica.clone(), keys, observer, refusals));
-    let confirmed = follow(&config, (&edge, &bus), applier, (&tasks, &drained))?;
+    let Following { confirmed, carriers } = follow(&config, (&edge, &bus), applier, (&tasks, &drained))?;
     tasks.spawn(sweep(edge.clone(), stop.clone()));
     if let Some(renewal) = renewal {
         tasks.spawn(renewal.run(edge.metrics.ended(), stop.clone()));
     }
     let running = Running { address, admin_address, replica: replica.clone(), tasks };
-    Ok(Prepared { replica, edge, reporter, bus, listener, running, stop, drained, confirmed })
+    Ok(Prepared {
+        replica,
+        edge,
+        reporter,
+        acknowledger,
+        carriers,
+        bus,
+        listener,
+        running,
+        stop,
+        drained,
+        confirmed,
+    })
 }
 
-/// Follows the bus, and where that is another program, the control plane as well. Until the last request has ended: who
-/// is revoked while this edge drains is cut as ever. Gives what says that the control plane has been asked.
-fn follow(
-    config: &Config,
-    (edge, bus): (&Arc<Edge>, &Arc<dyn EdgeBus>),
-    applier: Arc<Applier>,
-    (tasks, drained): (&TaskTracker, &CancellationToken),
-) -> Result<Option<watch::Receiver<bool>>, StartError> {
-    let feed: Arc<dyn Feed> = bus.clone();
-    let (Some(control_plane), Some(_)) = (&config.control_plane, &config.bus) else {
-        tasks.spawn(Follower { applier, feed, pace: Pace::alone() }.run(drained.clone()));
-        return Ok(None);
-    };
-    let (keys, id, clock) =
-        (MacKeys::derive(&config.edge_secrets, Purpose::Feed), config.edge_id.clone(), edge.clock.clone());
-    let word = move || EdgeWord { edge: id.clone(), at: clock.now() }.seal(&keys);
-    let desk = HttpsFeed::new(control_plane.clone(), Arc::new(word)).map_err(other)?;
-    let (of_bus, of_desk, confirmed) = Pace::pair();
-    tasks.spawn(Follower { applier: applier.clone(), feed, pace: of_bus }.run(drained.clone()));
-    tasks.spawn(Follower { applier, feed: Arc::new(desk), pace: of_desk }.run(drained.clone()));
-    Ok(Some(confirmed))
+fn prepare_acknowledger(config: &Config, edge: &Edge) -> Acknowledger {
+    let keys = MacKeys::derive(&config.edge_secrets, Purpose::Acknowledgement);
+    let name = (config.edge_id.clone(), config.cache.as_path());
+    Acknowledger::new(name, keys, edge.replica.clone(), edge.clock.clone())
 }
 
 fn prepare_reporter(config: &Config, edge: &Edge) -> Result<Reporter, StartError> {

@@ -32,6 +32,8 @@ use body::{Stage, Watched, overdue};
 
 /// How long an answer is held for this edge to have applied its write.
 const READ_YOUR_WRITES: Duration = Duration::from_secs(1);
+/// The longest that a write may be made to wait for the edges (`waitSeconds`).
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// The most bytes of a body, but for the bytes of large uploads: 10 MiB in base64, with white space in it.
 const LARGEST_BODY: u64 = 16 << 20;
@@ -156,7 +158,7 @@ impl Forwarder {
         }
         let answer: http::Response<reqwest::Body> = tokio::select! {
             answer = request.send() => answer.map_err(|error| why_not(error, *stages.borrow(), caller))?.into(),
-            () = overdue(stages.clone(), patience(ask.id())) => {
+            () = overdue(stages.clone(), patience(ask)) => {
                 tracing::warn!(request_id = &*caller.request_id, "the control plane took too long");
                 return Err(Refusal::ControlPlaneAway.into());
             }
@@ -202,13 +204,16 @@ fn url_of(control_plane: &str, target: &Target) -> Result<Url, Refusal> {
 
 /// How long an answer may take once the whole request was sent: a transaction, with others before it; after a large
 /// file also the way of its last bytes to the disk.
-fn patience(route: RouteId) -> Duration {
-    match route {
+fn patience(ask: &Ask) -> Duration {
+    let route = ask.id();
+    let patience = match route {
         // Asked how far it is, or to complete it, the control plane may have to read the file first.
         RouteId::ReadUploadOffset | RouteId::CompleteUpload => Duration::from_secs(600),
         _ if brings_a_file(route) => Duration::from_secs(600),
         _ => Duration::from_secs(20),
-    }
+    };
+    // `?wait=edges`: a write that is answered when the whole fleet has applied it.
+    if ask.target.path_and_query().contains("wait") { patience + LONGEST_WAIT } else { patience }
 }
 
 /// Whether the body of a route is the bytes of a large upload, or a part of them.

@@ -3,8 +3,9 @@
 //! A download walks forward through the rooms, each of which alone makes the next one's type:
 //! [`listen`] a request head, [`request`] an `Ask`, [`keyring`] the key's entry, [`gate`] a `Permit`,
 //! [`catalog`] an `Object`, [`deliver`] a `Plan` and its body. [`download`] is that walk, written down. When the body
-//! ends, it leaves a `Receipt`, of which [`report`] tells the desk.
+//! ends, it leaves a `Receipt`, of which [`report`] tells the desk; how far the edge has come, [`acknowledge`] does.
 
+pub mod acknowledge;
 pub mod admin;
 pub mod app;
 pub mod catalog;

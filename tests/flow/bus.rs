@@ -6,14 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::bus::local::LocalBus;
 use common::bus::redis::RedisBus;
-use common::bus::{BusError, Cursor, Feed, Inbox, LogId, Mark, News, Outlet, Reports};
+use common::bus::{AckInbox, Acks, BusError, Cursor, Feed, Inbox, LogId, Mark, News, Outlet, Reports};
 use common::digest::Digest;
 use common::wire::Position;
 use support::eventually::{PATIENCE, eventually};
 use support::redis::TestRedis;
 
-trait Carrier: Feed + Outlet + Reports + Inbox {}
-impl<T: Feed + Outlet + Reports + Inbox> Carrier for T {}
+trait Carrier: Feed + Outlet + Reports + Inbox + Acks + AckInbox {}
+impl<T: Feed + Outlet + Reports + Inbox + Acks + AckInbox> Carrier for T {}
 
 const START: Cursor = Cursor {
     epoch: 7,
@@ -43,7 +43,9 @@ async fn keeps_the_contract(bus: Arc<dyn Carrier>) {
     reports_lie_in_order_until_they_are_forgotten(bus.as_ref()).await;
     a_mark_of_another_carrier_is_before_everything(bus.as_ref()).await;
     who_waits_is_woken(bus.clone()).await;
-    who_waits_for_reports_is_woken(bus).await;
+    who_waits_for_reports_is_woken(bus.clone()).await;
+    acknowledgements_are_read_from_where_one_begins_to_listen(bus.as_ref()).await;
+    who_waits_for_acknowledgements_is_woken(bus).await;
 }
 
 async fn emptiness_is_told_as_absence(bus: &dyn Carrier) {
@@ -142,6 +144,41 @@ async fn a_mark_of_another_carrier_is_before_everything(bus: &dyn Carrier) {
     }
 }
 
+async fn hear(bus: &dyn Carrier, after: &Mark) -> Vec<(Mark, Bytes)> {
+    bus.acknowledgements(after, Duration::ZERO).await.unwrap()
+}
+
+async fn acknowledgements_are_read_from_where_one_begins_to_listen(bus: &dyn Carrier) {
+    let beginning = bus.acks_end().await.unwrap();
+    assert_eq!(hear(bus, &beginning).await, []);
+    for text in ["a", "b"] {
+        bus.acknowledge(bytes(text)).await.unwrap();
+    }
+    let both = hear(bus, &beginning).await;
+    assert_eq!(texts(&both), [b"a", b"b"]);
+    assert_eq!(texts(&hear(bus, &both[0].0).await), [b"b"]);
+    let later = bus.acks_end().await.unwrap();
+    assert_eq!(hear(bus, &later).await, []);
+    bus.acknowledge(bytes("c")).await.unwrap();
+    assert_eq!(texts(&hear(bus, &later).await), [b"c"]);
+}
+
+async fn who_waits_for_acknowledgements_is_woken(bus: Arc<dyn Carrier>) {
+    let mark = bus.acks_end().await.unwrap();
+    let waiting = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.acknowledgements(&mark, Duration::from_secs(60)).await }
+    });
+    tokio::task::yield_now().await;
+    // A follower that waits beside it holds up nothing.
+    let cursor = Cursor { epoch: 9, changes: LogId::end_of(9), denials: LogId::end_of(9) };
+    let follower = bus.clone();
+    tokio::spawn(async move { follower.news(cursor, Duration::from_secs(60)).await });
+    bus.acknowledge(bytes("d")).await.unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap().unwrap();
+    assert_eq!(texts(&heard), [b"d"]);
+}
+
 async fn who_waits_for_reports_is_woken(bus: Arc<dyn Carrier>) {
     let mark = receive(bus.as_ref(), &Mark::default(), 9).await.pop().unwrap().0;
     let waiting = tokio::spawn({
@@ -198,6 +235,36 @@ async fn a_redis_that_lost_its_reports_and_whose_clock_is_behind_is_read_from_it
     let (time, count) = there[0].0.0.split_once('-').unwrap();
     let ahead = Mark(format!("{}-{count}", time.parse::<u64>().unwrap() + 3_600_000));
     assert_eq!(receive(&bus, &ahead, 9).await, there);
+}
+
+#[tokio::test]
+async fn a_redis_that_was_emptied_is_heard_again_at_once_whatever_its_clock_says() {
+    let redis = TestRedis::start().await;
+    let bus = RedisBus::new(&redis.url()).unwrap();
+    bus.acknowledge(bytes("old")).await.unwrap();
+    let Mark(end) = bus.acks_end().await.unwrap();
+    let (time, count) = end.split_once('-').unwrap();
+    let ahead = Mark(format!("{}-{count}", time.parse::<u64>().unwrap() + 3_600_000));
+    redis.flush();
+    assert_eq!(bus.acknowledgements(&ahead, Duration::ZERO).await.unwrap(), []);
+    bus.acknowledge(bytes("new")).await.unwrap();
+    assert_eq!(texts(&bus.acknowledgements(&ahead, Duration::ZERO).await.unwrap()), [b"new"]);
+}
+
+#[tokio::test]
+async fn acknowledgements_do_not_fill_a_redis() {
+    let redis = TestRedis::start().await;
+    let bus = RedisBus::new(&redis.url()).unwrap();
+    let beginning = bus.acks_end().await.unwrap();
+    for _ in 0..12_000 {
+        bus.acknowledge(bytes("a")).await.unwrap();
+    }
+    let (mut after, mut there) = (beginning, 0);
+    while let Some((last, _)) = hear(&bus, &after).await.last() {
+        there += hear(&bus, &after).await.len();
+        after = last.clone();
+    }
+    assert!((10_000..10_500).contains(&there), "{there}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Dev {
 }
 
 /// The shell blocks of a guide, in one script.
-fn script(guide: &str) -> String {
+pub(super) fn script(guide: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let text = std::fs::read_to_string(root.join("docs").join(guide)).unwrap();
     let mut script = String::from("set -euo pipefail\n");
@@ -53,7 +53,7 @@ fn script(guide: &str) -> String {
     script
 }
 
-fn paste(script: &str, directory: &Path) -> String {
+pub(super) fn paste(script: &str, directory: &Path) -> String {
     let mut shell = Command::new("bash");
     shell.args(["-c", script]).current_dir(directory).env_clear();
     shell.env("PATH", std::env::var_os("PATH").unwrap_or_default());

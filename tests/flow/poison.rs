@@ -6,5 +6,6 @@ use support::poison::hold_against;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_thousand_mutants_of_what_travels_change_no_decision() {
     let seed = common::runtime::clock::entropy().unwrap().next_u64();
+    println!("seed {seed}");
     hold_against(20_000, 400, seed).await;
 }

@@ -6,6 +6,7 @@ use std::process::Output;
 use common::tenancy::Tenancy;
 use tempfile::TempDir;
 
+use crate::client::Client;
 use crate::doors::Doors;
 use crate::ports::free_port;
 use crate::program::{Launch, Program};
@@ -106,6 +107,7 @@ impl Fleet {
             .clone()
             .env("TIDEGATE_LISTEN", &address)
             .env("TIDEGATE_ADMIN_LISTEN", &private)
+            .env("TIDEGATE_EDGE_ID", name_of(number))
             .env("TIDEGATE_CACHE", home.join("cache").display().to_string());
         self.edges.push(launch.start(&home));
         self.doors.edges.push(format!("http://{address}"));
@@ -119,6 +121,12 @@ impl Fleet {
 
     pub async fn edge_ready(&self, number: usize) {
         self.edges[number].ready(&self.edges_private[number]).await;
+    }
+
+    /// What the control plane counts.
+    pub async fn desk_metrics(&self) -> String {
+        let answer = Client::new(&self.desk_private, None).get("/metrics").await.expect(200);
+        String::from_utf8(answer.body).unwrap()
     }
 
     /// Base URL of an edge's private listener.
@@ -147,6 +155,12 @@ impl Fleet {
             assert!(program.is_running() && !log.contains("panicked"), "{log}");
         }
     }
+}
+
+/// What an edge of a fleet is called.
+#[must_use]
+pub fn name_of(number: usize) -> String {
+    format!("edge-{number}")
 }
 
 /// What a control plane needs, but its listeners.

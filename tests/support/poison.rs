@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use common::bus::local::LocalBus;
-use common::bus::{BusError, Cursor, Feed, LogId, News, Reports};
+use common::bus::{Acks, BusError, Cursor, Feed, LogId, News, Reports};
 use common::digest::Digest;
 use common::key::Presented;
 use common::wire::seal::{Kind, seal};
@@ -250,9 +250,15 @@ impl Reports for Poisoned {
     }
 }
 
+#[async_trait]
+impl Acks for Poisoned {
+    async fn acknowledge(&self, sealed: Bytes) -> Result<(), BusError> {
+        self.bus.acknowledge(sealed).await
+    }
+}
+
 /// What an edge decides about keys while its bus is in somebody else's hands; panics when that changes.
 pub async fn hold_against(mutants: u64, at_once: usize, seed: u64) -> u64 {
-    println!("seed {seed}");
     let panics = count_panics();
     let system = System::adjusted(0, |_, _| ()).await;
     let (desk, poisoned) = (system.at_desk(), Poisoned::new(system.bus.clone(), seed, at_once));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use common::bus::local::LocalBus;
-use common::bus::{BusError, Cursor, Feed, Inbox, Mark, News, Reports};
+use common::bus::{Acks, BusError, Cursor, Feed, Inbox, Mark, News, Reports};
 use common::digest::Digest;
 use common::mac::{MacKeys, Purpose};
 use common::secret::Secret;
@@ -39,6 +39,13 @@ impl Feed for Split {
 
     async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError> {
         self.feed.news(cursor, wait).await
+    }
+}
+
+#[async_trait]
+impl Acks for Split {
+    async fn acknowledge(&self, sealed: Bytes) -> Result<(), BusError> {
+        self.feed.acknowledge(sealed).await
     }
 }
 

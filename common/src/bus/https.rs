@@ -1,6 +1,7 @@
-//! The feed straight from the control plane, over HTTP: what edges confirm the bus by, and follow while it is away.
+//! The control plane itself as a carrier, over HTTP: what edges confirm the bus by, and follow while it is away.
 //!
-//! Three things are asked for: the head, a bucket by its name, and what came after a cursor, which may wait. All of it
+//! Three things are asked for: the head, a bucket by its name, and what came after a cursor, which may wait. One is told:
+//! how far an edge has come. All of it
 //! is sealed or named by its digest as on any other carrier, so the transport is trusted with nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +11,10 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use reqwest::{Client, Response};
+use reqwest::{Client, RequestBuilder, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::bus::{BusError, Cursor, Feed, LogId, News};
+use crate::bus::{Acks, BusError, Cursor, Feed, LogId, News};
 use crate::digest::Digest;
 use crate::proof::EDGE_HEADER;
 use crate::wire::Unreadable;
@@ -24,6 +25,9 @@ pub const HEAD_PATH: &str = "/internal/v1/feed/head";
 pub const BUCKETS_PATH: &str = "/internal/v1/feed/buckets";
 /// Where the news are; a [`Question`] follows.
 pub const NEWS_PATH: &str = "/internal/v1/feed/news";
+
+/// Where edges say how far they have come.
+pub const ACKS_PATH: &str = "/internal/v1/acknowledgements";
 
 /// How long an answer may take beyond what was asked to wait.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -107,7 +111,7 @@ impl Told {
 }
 
 /// The control plane as an edge follows it.
-pub struct HttpsFeed {
+pub struct HttpsBus {
     client: Client,
     control_plane: String,
     /// The proof that an edge of ours asks, made anew for each request: it has a time in it.
@@ -116,7 +120,7 @@ pub struct HttpsFeed {
     told: Mutex<Option<Bytes>>,
 }
 
-impl HttpsFeed {
+impl HttpsBus {
     /// Of the control plane at that URL, without a trailing slash.
     ///
     /// # Errors
@@ -136,10 +140,14 @@ impl HttpsFeed {
     }
 
     async fn get(&self, path: &str, patience: Duration) -> Result<Option<Bytes>, BusError> {
+        self.ask(self.client.get(format!("{}{path}", self.control_plane)), patience).await
+    }
+
+    async fn ask(&self, request: RequestBuilder, patience: Duration) -> Result<Option<Bytes>, BusError> {
         let word =
             (self.word)().ok_or_else(|| BusError::Away("no secret to prove this edge by".to_owned()))?;
-        let request = self.client.get(format!("{}{path}", self.control_plane)).header(EDGE_HEADER, word);
-        let answer = request.timeout(patience).send().await.map_err(|error| away(&error))?;
+        let request = request.header(EDGE_HEADER, word).timeout(patience);
+        let answer = request.send().await.map_err(|error| away(&error))?;
         match answer.status().as_u16() {
             200 => read(answer).await.map(Some),
             404 => Ok(None),
@@ -175,7 +183,7 @@ fn away(error: &reqwest::Error) -> BusError {
 }
 
 #[async_trait]
-impl Feed for HttpsFeed {
+impl Feed for HttpsBus {
     async fn head(&self) -> Result<Option<Bytes>, BusError> {
         match self.keep(None) {
             Some(head) => Ok(Some(head)),
@@ -197,6 +205,19 @@ impl Feed for HttpsFeed {
         let (head, news) = told.read()?;
         self.keep(head);
         Ok(news)
+    }
+}
+
+#[async_trait]
+impl Acks for HttpsBus {
+    async fn acknowledge(&self, sealed: Bytes) -> Result<(), BusError> {
+        let request = self.client.post(format!("{}{ACKS_PATH}", self.control_plane)).body(sealed);
+        self.ask(request, PATIENCE).await.map(|_| ())
+    }
+
+    /// Each is a request. While the bus works, it is faster anyway.
+    fn shortest_gap(&self) -> Duration {
+        Duration::from_millis(500)
     }
 }
 

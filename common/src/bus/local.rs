@@ -1,5 +1,6 @@
 //! The bus inside one process: the same snapshot and log, in memory.
 
+mod acks;
 mod reports;
 
 use std::collections::{BTreeMap, HashMap};
@@ -35,6 +36,7 @@ struct State {
     buckets: HashMap<Digest, Bytes>,
     logs: BTreeMap<u64, Logs>,
     reports: reports::Queue,
+    acks: acks::Acknowledged,
 }
 
 #[derive(Default)]

@@ -3,6 +3,7 @@
 //!
 //! Nothing that lies here is needed: all of it can be published again, and all that matters in it is signed.
 
+mod acks;
 mod connection;
 mod reports;
 
@@ -43,6 +44,8 @@ pub struct RedisBus {
     commands: Slot,
     /// `XREAD BLOCK` holds its connection: it has one of its own, whose patience covers the wait.
     reading: Slot,
+    /// The same for acknowledgements, which wait for nothing else.
+    acks: Slot,
     swept: AtomicU64,
 }
 
@@ -58,7 +61,8 @@ impl RedisBus {
         })?;
         Ok(Self {
             commands: Slot::new(client.clone(), PATIENCE),
-            reading: Slot::new(client, PATIENCE),
+            reading: Slot::new(client.clone(), PATIENCE),
+            acks: Slot::new(client, PATIENCE),
             swept: AtomicU64::new(0),
         })
     }

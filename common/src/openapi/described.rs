@@ -1,7 +1,7 @@
 //! Which description is whose.
 
 use super::operation::Operation;
-use super::{applications, backups, customers, downloads, keys, records, sessions, system, uploads};
+use super::{applications, backups, customers, downloads, edges, keys, records, sessions, system, uploads};
 use crate::routes::RouteId;
 
 /// The one match over all routes: a new route without a description does not compile.
@@ -62,6 +62,8 @@ pub(super) fn described(route: RouteId) -> Operation {
         RouteId::ReadBackup => backups::read_backup(),
         RouteId::RestoreBackup => backups::restore_backup(),
         RouteId::DownloadBackup => backups::download_backup(),
+        RouteId::ListEdges => edges::list_edges(),
+        RouteId::RemoveEdge => edges::remove_edge(),
         RouteId::OpenApi => system::read_document(),
         RouteId::Health => system::health(),
     }

@@ -8,7 +8,7 @@ use crate::problem::{API_VERSION, Code};
 /// Its components.
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     vec![
-        ("Meta", answer(meta(), vec![])),
+        ("Meta", answer(meta(), super::edges::told())),
         ("PagedMeta", answer([meta(), vec![("pagination", reference("Pagination"))]].concat(), vec![])),
         ("Pagination", pagination()),
         ("More", more()),

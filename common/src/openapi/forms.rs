@@ -26,6 +26,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("FileId", says(form("^[A-Za-z0-9_-]{1,100}$"), "A file of a version.")),
         ("UploadId", form("^[A-Za-z0-9_-]{1,100}$")),
         ("BackupId", form("^[A-Za-z0-9_-]{1,100}$")),
+        ("EdgeId", says(form("^[A-Za-z0-9._:-]{1,100}$"), "An edge, as its TIDEGATE_EDGE_ID names it.")),
         ("TenantId", json!({ "type": "string", "format": "uuid" })),
         (
             "VersionName",

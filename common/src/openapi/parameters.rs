@@ -24,6 +24,7 @@ fn schema_of(name: &str) -> (Value, &'static str) {
         "keyId" => (reference("KeyId"), "A key."),
         "sessionId" => (reference("SessionId"), "A session."),
         "tenantId" => (reference("TenantId"), "The tenant of the key."),
+        "edgeId" => (reference("EdgeId"), "An edge."),
         "backupId" => (reference("BackupId"), "A backup."),
         "name" => (reference("TierName"), "A tier."),
         "link" | "token" | "ticket" => (form("^[A-Za-z0-9._~-]{1,1024}$"), "What we signed, to the letter."),

@@ -98,6 +98,9 @@ pub const HEAD: &str = "tidegate:v1:head";
 /// The Redis key of the stream of edges' reports.
 pub const REPORTS: &str = "tidegate:v1:reports";
 
+/// The Redis key of the stream of edges' acknowledgements.
+pub const ACKS: &str = "tidegate:v1:acks";
+
 /// The Redis key of a bucket's bytes.
 #[must_use]
 pub fn bucket_key(digest: &Digest) -> String {

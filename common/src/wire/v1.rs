@@ -3,6 +3,7 @@
 //! JSON, so that a person with `redis-cli` can read it. Unknown fields are ignored; a record that needs a reader to
 //! understand more says so in `requires`, and a reader that does not must deny its address.
 
+pub mod ack;
 pub mod bucket;
 pub mod event;
 pub mod records;

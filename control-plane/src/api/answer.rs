@@ -7,10 +7,12 @@ use common::proof::SEQUENCE_HEADER;
 use common::wire::Position;
 use http::header::LINK;
 use http::{HeaderMap, HeaderValue};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::api::call::Call;
+use crate::api::confirm::EdgesView;
 use crate::error::{Attachment, Failure, Outcome, attach, repeat, succeed};
 
 /// What a handler gives back.
@@ -32,6 +34,24 @@ pub(crate) struct Answer {
     is_bare: bool,
     /// Bytes that are told instead of data.
     attachment: Option<Attachment>,
+    /// Which edges have applied it, when somebody waited for them.
+    edges: Option<EdgesView>,
+}
+
+/// An answer as it was rendered, to be told with more in its `meta`.
+#[derive(Serialize, Deserialize)]
+struct Rendered<M> {
+    success: bool,
+    data: Box<RawValue>,
+    meta: M,
+}
+
+#[derive(Serialize)]
+struct MoreMeta<'a> {
+    #[serde(flatten)]
+    was: Map<String, Value>,
+    #[serde(flatten)]
+    edges: &'a EdgesView,
 }
 
 /// What an answer has to do with an earlier or later one to the same request.
@@ -84,6 +104,16 @@ impl Answer {
         Self { position: Some(position), ..self }
     }
 
+    /// The place of the write in the history, if it is one.
+    pub(crate) fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// The same, after its caller waited for the edges.
+    pub(crate) fn confirmed(self, edges: EdgesView) -> Self {
+        Self { edges: Some(edges), ..self }
+    }
+
     /// 200 without a body.
     pub(crate) fn bodiless() -> Self {
         Self {
@@ -96,6 +126,7 @@ impl Answer {
             kept: Kept::Not,
             is_bare: false,
             attachment: None,
+            edges: None,
         }
     }
 
@@ -153,9 +184,17 @@ impl Answer {
         if let Some(attachment) = self.attachment.take() {
             return Ok(attach(attachment, request_id));
         }
+        let is_confirmed = self.edges.as_ref().is_none_or(EdgesView::is_whole);
+        let unconfirmed = (!is_confirmed).then_some(Outcome::Unconfirmed);
+        let body = self.body(request_id)?;
         let mut response = match self.kept {
-            Kept::Before(status, body) => repeat(status, body, request_id),
-            Kept::Now | Kept::Not => succeed(self.outcome, self.body(request_id)?, request_id),
+            Kept::Before(status, body) => {
+                repeat(unconfirmed, status, with_edges(body, self.edges.as_ref())?, request_id)
+            }
+            Kept::Now | Kept::Not => {
+                let body = with_edges(body, self.edges.as_ref())?;
+                succeed(unconfirmed.unwrap_or(self.outcome), body, request_id)
+            }
         };
         if let Some(next) = self.next.and_then(|link| HeaderValue::from_str(&link).ok()) {
             response.headers_mut().insert(LINK, next);
@@ -166,4 +205,14 @@ impl Answer {
         }
         Ok(response)
     }
+}
+
+/// Says in the `meta` of a body which edges have applied what it tells of.
+fn with_edges(body: Vec<u8>, edges: Option<&EdgesView>) -> Result<Vec<u8>, Failure> {
+    let Some(edges) = edges else { return Ok(body) };
+    let joined = || -> serde_json::Result<Vec<u8>> {
+        let Rendered { success, data, meta } = serde_json::from_slice(&body)?;
+        serde_json::to_vec(&Rendered { success, data, meta: MoreMeta { was: meta, edges } })
+    };
+    joined().map_err(|e| Failure::broken("api", e))
 }

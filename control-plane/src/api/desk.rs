@@ -20,6 +20,7 @@ use crate::domain::customer::is_reserved;
 use crate::domain::version::{AddFile, FileFacts};
 use crate::domain::{Change, Row};
 use crate::error::Failure;
+use crate::fleet::Fleet;
 use crate::metrics::Metrics;
 use crate::publish::Announcer;
 use crate::store::{Reading, Store, Writing};
@@ -56,6 +57,8 @@ pub(crate) struct Desk {
     pub(crate) announcer: Announcer,
     /// The requests with an `Idempotency-Key` that are being answered.
     pub(crate) in_flight: InFlight,
+    /// The edges that speak to it.
+    pub(crate) fleet: Arc<Fleet>,
     /// Ids that stand for the vendor itself, beside `admin`.
     pub(crate) admin_aliases: Vec<CustomerId>,
 }

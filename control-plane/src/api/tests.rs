@@ -2,6 +2,7 @@
 
 mod applications;
 mod customers;
+mod edges;
 mod entrance;
 mod happened;
 mod idempotency;
@@ -36,6 +37,7 @@ use crate::api::{Desk, Failures, InFlight, Peer, router};
 use crate::backup::BackupFiles;
 use crate::domain::tenant::{self, Found};
 use crate::domain::{Actor, Context};
+use crate::fleet::Fleet;
 use crate::metrics::Metrics;
 use crate::publish::Announcer;
 use crate::store::Store;
@@ -109,7 +111,8 @@ impl House {
         Desk {
             store,
             blobs: Blobs::open(&directory.join("blobs")).unwrap(),
-            clock,
+            clock: clock.clone(),
+            fleet: Arc::new(Fleet::new(MacKeys::derive(&secrets, Purpose::Acknowledgement), clock)),
             metrics: Arc::new(Metrics::default()),
             forwarding: MacKeys::derive(&secrets, Purpose::Forwarding),
             tickets: MacKeys::derive(&secrets, Purpose::Upload),

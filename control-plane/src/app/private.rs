@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
+use common::wire::Position;
 
 use crate::api::Desk;
 use crate::error::tell;
-use crate::store::StoreFault;
+use crate::store::{Standing, StoreFault};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -23,7 +24,7 @@ pub(super) fn router(desk: Arc<Desk>) -> Router {
 
 /// Ready when the database answers.
 async fn readiness(desk: &Desk) -> Response {
-    match unannounced(desk).await {
+    match standing(desk).await {
         Ok(_) => tell(true, TEXT, "ready\n".to_owned()),
         Err(fault) => {
             tracing::warn!(cause = %fault, "not ready");
@@ -33,12 +34,16 @@ async fn readiness(desk: &Desk) -> Response {
 }
 
 async fn metrics(desk: &Desk) -> Response {
-    // A database that is away leaves its number at zero: readiness tells of that.
-    let waiting = unannounced(desk).await.unwrap_or(0);
-    tell(true, OPEN_METRICS, desk.metrics.render(waiting))
+    // A database that is away leaves its numbers at zero: readiness tells of that.
+    let standing = standing(desk).await.unwrap_or(Standing { position: Position::default(), announced: 0 });
+    let fleet = desk.fleet.count(standing.position);
+    tell(true, OPEN_METRICS, desk.metrics.render(unannounced(standing), fleet))
 }
 
-async fn unannounced(desk: &Desk) -> Result<u64, StoreFault> {
-    let standing = desk.store.read().await?.standing().await?;
-    Ok(standing.position.sequence.saturating_sub(standing.announced))
+async fn standing(desk: &Desk) -> Result<Standing, StoreFault> {
+    desk.store.read().await?.standing().await
+}
+
+fn unannounced(standing: Standing) -> u64 {
+    standing.position.sequence.saturating_sub(standing.announced)
 }

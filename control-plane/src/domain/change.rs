@@ -70,6 +70,8 @@ pub enum Row {
     Backup(Backup),
     /// The row of a backup goes: its file is gone, or goes next.
     ForgetBackup(BackupId),
+    /// The row of an edge goes: nobody waits for it any more.
+    ForgetEdge(String),
 }
 
 /// A record that changed, for the edges.

@@ -210,6 +210,12 @@ pub enum Refusal {
     /// No such backup.
     #[error("Backup '{0}' does not exist")]
     UnknownBackup(BackupId),
+    /// No such edge, or it said goodbye.
+    #[error("There is no such edge: GET /v1/control/edges lists those that are known")]
+    UnknownEdge,
+    /// What all tenants rely on is not one's to change.
+    #[error("Edges serve every tenant of this system: ask its operator")]
+    OperatorOnly,
     /// It was never finished.
     #[error("Backup '{0}' failed when it was made: choose another")]
     BackupFailed(BackupId),

@@ -163,7 +163,7 @@ async fn what_was_counted_is_let_go_of_and_counts_no_more() {
     ingest.step(Duration::ZERO).await.unwrap();
     assert_eq!(world.sums().await, (2, 2, 200));
     assert!(world.line.receive(&Mark::default(), 9, Duration::ZERO).await.unwrap().is_empty());
-    let told = world.metrics.render(0);
+    let told = world.metrics.render(0, crate::fleet::Counted::default());
     assert!(told.contains(r#"reports_total{outcome="counted"} 2"#), "{told}");
     assert!(told.contains(r#"reports_total{outcome="repeated"} 2"#), "{told}");
     world.send(&world.report(1)).await;
@@ -222,7 +222,7 @@ async fn junk_is_passed_over_and_told() {
     world.send(&world.report(1)).await;
     world.ingest().step(Duration::ZERO).await.unwrap();
     assert_eq!(world.sums().await, (1, 1, 100));
-    let told = world.metrics.render(0);
+    let told = world.metrics.render(0, crate::fleet::Counted::default());
     assert!(told.contains(r#"reports_total{outcome="junk"} 5"#), "{told}");
 }
 

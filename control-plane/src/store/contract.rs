@@ -1,6 +1,7 @@
 //! What every store must do, whatever database it is over. A database brings a [`Database`] and calls `suite!`.
 
 mod answers;
+mod edges;
 pub(crate) mod happened;
 mod lists;
 mod sessions;
@@ -77,7 +78,8 @@ macro_rules! suite {
             counted_downloads_are_told_with_a_place_in_the_history,
             downloads_are_counted_by_version_customer_and_day,
             what_is_old_is_forgotten_and_the_counts_stay,
-            the_audit_is_narrowed
+            the_audit_is_narrowed,
+            edges_are_kept_until_they_are_gone
         );
     };
     ($database:expr; $($name:ident),*) => {
@@ -90,6 +92,7 @@ macro_rules! suite {
 pub(crate) use answers::{
     an_answer_is_kept_beside_its_write_until_it_expires, of_two_answers_to_one_request_one_is_kept,
 };
+pub(crate) use edges::edges_are_kept_until_they_are_gone;
 pub(crate) use happened::{
     a_key_knows_when_it_was_last_used, a_report_counts_once_however_often_it_comes,
     activity_comes_newest_first_in_pages_that_do_not_shift, activity_is_narrowed_by_everything_that_it_says,

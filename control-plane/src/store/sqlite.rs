@@ -8,6 +8,7 @@ mod backups;
 mod commit;
 mod counted;
 mod customers;
+mod edges;
 mod fields;
 mod intake;
 mod keys;
@@ -26,7 +27,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-use super::{Reading, Store, StoreFault, Writing};
+use super::{KeptEdge, Reading, Store, StoreFault, Writing};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -127,6 +128,14 @@ impl Store for SqliteStore {
 
     async fn forget_answers(&self, now: Timestamp, most: u64) -> Result<u64, StoreFault> {
         self.delete_expired_answers(now, most).await
+    }
+
+    async fn kept_edges(&self) -> Result<Vec<KeptEdge>, StoreFault> {
+        self.read_edges().await
+    }
+
+    async fn keep_edges(&self, known: &[KeptEdge], gone: &[String]) -> Result<(), StoreFault> {
+        self.write_edges(known, gone).await
     }
 
     async fn close(&self) {

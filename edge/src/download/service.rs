@@ -88,6 +88,7 @@ impl Service {
             | R::RotateKey
             | R::ReadKeyUsage => Self::Keyed(Keyed::Forward),
             R::ListTiers | R::ReadTier | R::PutTier => Self::Keyed(Keyed::Forward),
+            R::ListEdges | R::RemoveEdge => Self::Keyed(Keyed::Forward),
             R::ListActivity | R::ListAudit => Self::Keyed(Keyed::Forward),
             R::Logout | R::LogoutV1 | R::ListSessions | R::RevokeSession => Self::Keyed(Keyed::Forward),
             R::ListBackups | R::CreateBackup | R::ReadBackup | R::RestoreBackup => {

@@ -18,25 +18,36 @@ pub(super) struct Queue {
     next: u64,
     /// Tells marks of this queue from those of one that an earlier process had.
     incarnation: u64,
+    most: usize,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        let incarnation = RandomState::new().hash_one("reports");
-        Self { entries: VecDeque::new(), next: 0, incarnation }
+        Self::holding(MOST)
     }
 }
 
 impl Queue {
-    fn push(&mut self, sealed: Bytes) {
+    /// An empty one for so many; the oldest go when there are more.
+    pub(super) fn holding(most: usize) -> Self {
+        let incarnation = RandomState::new().hash_one("reports");
+        Self { entries: VecDeque::new(), next: 0, incarnation, most }
+    }
+
+    /// The place behind everything in it.
+    pub(super) fn end(&self) -> Mark {
+        self.mark(self.next)
+    }
+
+    pub(super) fn push(&mut self, sealed: Bytes) {
         self.next += 1;
         self.entries.push_back((self.next, sealed));
-        if self.entries.len() > MOST {
+        if self.entries.len() > self.most {
             self.entries.pop_front();
         }
     }
 
-    fn after(&self, mark: &Mark, most: usize) -> Vec<(Mark, Bytes)> {
+    pub(super) fn after(&self, mark: &Mark, most: usize) -> Vec<(Mark, Bytes)> {
         let after = self.place(mark);
         let later = self.entries.iter().filter(|(number, _)| *number > after);
         later.take(most).map(|(number, sealed)| (self.mark(*number), sealed.clone())).collect()

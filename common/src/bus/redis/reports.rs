@@ -8,6 +8,7 @@ use bytes::Bytes;
 use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
 use redis::{AsyncCommands as _, RedisError};
 
+use super::connection::Slot;
 use super::{FIELD, PATIENCE, RedisBus, away};
 use crate::bus::{BusError, Inbox, Mark, Reports};
 use crate::wire::address::REPORTS;
@@ -17,7 +18,7 @@ const MOST: u64 = 1_000_000;
 
 /// The id of an entry: Redis's clock when it came, and a count within the millisecond. The default is before the first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-struct Place {
+pub(super) struct Place {
     time: u64,
     count: u64,
 }
@@ -34,20 +35,26 @@ fn parse(id: &str) -> Option<Place> {
 }
 
 /// A mark of another carrier is before everything.
-fn place(mark: &Mark) -> Place {
+pub(super) fn place(mark: &Mark) -> Place {
     parse(&mark.0).unwrap_or_default()
 }
 
 impl RedisBus {
-    async fn read(&self, after: Place, most: usize, wait: Duration) -> Result<Vec<(Mark, Bytes)>, BusError> {
+    /// What lies in a stream behind a place.
+    pub(super) async fn read(
+        &self,
+        (line, stream): (&Slot, &str),
+        after: Place,
+        most: usize,
+        wait: Duration,
+    ) -> Result<Vec<(Mark, Bytes)>, BusError> {
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(most);
         if !wait.is_zero() {
             command.arg("BLOCK").arg(wait.as_millis().max(1).to_string());
         }
-        command.arg("STREAMS").arg(REPORTS).arg(after.to_string());
-        let reply: Option<StreamReadReply> = self
-            .reading
+        command.arg("STREAMS").arg(stream).arg(after.to_string());
+        let reply: Option<StreamReadReply> = line
             .call_within(wait + PATIENCE, async |mut c| command.query_async(&mut c).await)
             .await?
             .map_err(|e| away(&e))?;
@@ -55,13 +62,17 @@ impl RedisBus {
         entries.map(entry).collect()
     }
 
+    /// The place of the last entry of a stream, if it has any.
+    pub(super) async fn last(&self, stream: &str) -> Result<Option<Place>, BusError> {
+        let last: Result<StreamRangeReply, RedisError> =
+            self.commands.call(async |mut c| c.xrevrange_count(stream, "+", "-", 1).await).await?;
+        Ok(last.map_err(|e| away(&e))?.ids.first().and_then(|last| parse(&last.id)))
+    }
+
     /// Whether all that lies there comes before `mark`: a Redis that lost what it had gave its ids anew, by a clock that
     /// is behind. Whoever waited for what comes after the mark would wait until that clock has caught up.
-    async fn begins_anew(&self, mark: Place) -> Result<bool, BusError> {
-        let last: Result<StreamRangeReply, RedisError> =
-            self.commands.call(async |mut c| c.xrevrange_count(REPORTS, "+", "-", 1).await).await?;
-        let last = last.map_err(|e| away(&e))?;
-        Ok(last.ids.first().and_then(|last| parse(&last.id)).is_some_and(|last| last < mark))
+    pub(super) async fn begins_anew(&self, stream: &str, mark: Place) -> Result<bool, BusError> {
+        Ok(self.last(stream).await?.is_some_and(|last| last < mark))
     }
 }
 
@@ -93,9 +104,10 @@ impl Inbox for RedisBus {
         wait: Duration,
     ) -> Result<Vec<(Mark, Bytes)>, BusError> {
         let mark = place(mark);
-        let read = self.read(mark, most, wait).await?;
-        if read.is_empty() && self.begins_anew(mark).await? {
-            return self.read(Place::default(), most, Duration::ZERO).await;
+        let stream = (&self.reading, REPORTS);
+        let read = self.read(stream, mark, most, wait).await?;
+        if read.is_empty() && self.begins_anew(REPORTS, mark).await? {
+            return self.read(stream, Place::default(), most, Duration::ZERO).await;
         }
         Ok(read)
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{House, Told};
 use crate::store::activity::{Forgetting, Intake, Ledger, Taken};
-use crate::store::{Reading, Store, StoreFault, Writing};
+use crate::store::{KeptEdge, Reading, Store, StoreFault, Writing};
 use crate::uploads::Blobs;
 use crate::uploads::sweep::sweep;
 
@@ -55,6 +55,14 @@ impl Store for SweptBefore {
 
     async fn forget_answers(&self, now: Timestamp, most: u64) -> Result<u64, StoreFault> {
         self.store.forget_answers(now, most).await
+    }
+
+    async fn kept_edges(&self) -> Result<Vec<KeptEdge>, StoreFault> {
+        self.store.kept_edges().await
+    }
+
+    async fn keep_edges(&self, known: &[KeptEdge], gone: &[String]) -> Result<(), StoreFault> {
+        self.store.keep_edges(known, gone).await
     }
 
     async fn close(&self) {

@@ -60,7 +60,8 @@ fn refused(row: &Row, fault: sqlx::Error) -> StoreError {
         | Row::EndUpload(_)
         | Row::Happened(_)
         | Row::Backup(_)
-        | Row::ForgetBackup(_) => Refusal::Raced,
+        | Row::ForgetBackup(_)
+        | Row::ForgetEdge(_) => Refusal::Raced,
     };
     refusal.into()
 }
@@ -79,6 +80,7 @@ impl Session {
             Row::Happened(activity) => self.insert_activity(activity).await.map(drop),
             Row::Backup(backup) => self.insert_backup(backup).await,
             Row::ForgetBackup(id) => self.forget_backup(id).await,
+            Row::ForgetEdge(id) => self.forget_edge(id).await,
         }
     }
 

@@ -1,0 +1,105 @@
+//! The names of the edges, kept for the next start: when somebody comes or goes, and now and then when each was heard.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::bus::AckInbox;
+use tokio_util::sync::CancellationToken;
+
+use super::roster::{Member, Place};
+use super::{Fleet, State};
+use crate::store::{KeptEdge, Store, StoreFault};
+
+/// How often what edges said last is written down, when nobody comes or goes.
+const EVERY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Fleet {
+    /// Listens and keeps until `stop`.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        inbox: Arc<dyn AckInbox>,
+        store: Arc<dyn Store>,
+        stop: CancellationToken,
+    ) {
+        let heard = CancellationToken::new();
+        let reading = async {
+            self.read(inbox.as_ref(), &stop).await;
+            heard.cancel();
+        };
+        tokio::join!(reading, self.keep(store.as_ref(), &heard));
+    }
+
+    async fn keep(&self, store: &dyn Store, heard: &CancellationToken) {
+        let mut failed = false;
+        loop {
+            let pause = if failed { RETRY } else { EVERY };
+            let all = tokio::select! {
+                () = heard.cancelled() => true,
+                () = self.came_or_went.notified() => false,
+                () = tokio::time::sleep(pause) => true,
+            };
+            let last = heard.is_cancelled();
+            let kept = self.write(store, all).await;
+            if let (Err(fault), false) = (&kept, failed) {
+                tracing::warn!(%fault, "what is known of the edges could not be kept");
+            }
+            failed = kept.is_err();
+            if last {
+                return;
+            }
+        }
+    }
+
+    /// Writes who came and who went; with `all` also when everybody was last heard.
+    pub(super) async fn write(&self, store: &dyn Store, all: bool) -> Result<(), StoreFault> {
+        let (came, went) = self.state().news();
+        let known: Vec<KeptEdge> = self
+            .members()
+            .iter()
+            .filter(|member| all || came.contains(&member.id))
+            .map(KeptEdge::of)
+            .collect();
+        let gone: Vec<String> = went.iter().cloned().collect();
+        if known.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        let kept = store.keep_edges(&known, &gone).await;
+        if kept.is_err() {
+            self.state().put_back(came, went);
+        }
+        kept
+    }
+}
+
+impl State {
+    fn news(&mut self) -> (BTreeSet<String>, BTreeSet<String>) {
+        (std::mem::take(&mut self.came), std::mem::take(&mut self.went))
+    }
+
+    /// What could not be written, under what happened since.
+    fn put_back(&mut self, came: BTreeSet<String>, went: BTreeSet<String>) {
+        self.came.extend(came.into_iter().filter(|edge| !self.went.contains(edge)));
+        self.went.extend(went.into_iter().filter(|edge| !self.came.contains(edge)));
+    }
+}
+
+impl KeptEdge {
+    fn of(member: &Member) -> Self {
+        Self {
+            id: member.id.clone(),
+            version: member.version.clone(),
+            started_at: member.place.started_at,
+            number: member.place.number,
+            position: member.position,
+            first_seen: member.first_seen,
+            last_seen: member.last_seen,
+        }
+    }
+
+    pub(super) fn into_member(self) -> Member {
+        let place = Place { started_at: self.started_at, number: self.number };
+        Member::kept((self.id, self.version), (place, self.position), (self.first_seen, self.last_seen))
+    }
+}
