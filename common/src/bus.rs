@@ -4,6 +4,7 @@
 //! of changes and, apart, denials). A carrier never looks inside: it moves sealed bytes. An edge never asks about a
 //! single key; it takes the snapshot once and follows the log.
 
+pub mod arbiter;
 pub mod local;
 pub mod redis;
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 
 use crate::digest::Digest;
 use crate::wire::{Position, Unreadable};
+pub use arbiter::Arbitrated;
 
 /// The carrier is away or answers nonsense. What one has stays in force.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -152,8 +154,8 @@ pub trait Inbox: Send + Sync + 'static {
 }
 
 /// What an edge needs of a carrier.
-pub trait EdgeBus: Feed + Reports {}
-impl<T: Feed + Reports> EdgeBus for T {}
+pub trait EdgeBus: Feed + Reports + Arbitrated {}
+impl<T: Feed + Reports + Arbitrated> EdgeBus for T {}
 
 /// What the desk needs of a carrier.
 pub trait DeskBus: Outlet + Inbox {}

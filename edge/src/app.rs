@@ -17,6 +17,7 @@ use crate::catalog::Catalog;
 use crate::config::{Config, ShareLinks};
 use crate::forward::{Forwarder, Keys, Site};
 use crate::gate::Gate;
+use crate::gate::budget::{Budgets, Fleet};
 use crate::keyring::Keyring;
 use crate::listen::{self, Listener, tls};
 use crate::observe::Metrics;
@@ -25,6 +26,7 @@ use crate::replica::feed::{Follower, Observer};
 use crate::replica::{Changed, Replica, SharedReplica};
 use crate::report::{Ledger, Reporter, Spool};
 use crate::request::Table;
+use crate::shares::{Negotiator, Wishes, read_count};
 
 /// Why an edge cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,7 @@ fn other(error: impl std::fmt::Display) -> StartError {
 pub struct Edge {
     pub(crate) replica: SharedReplica,
     pub(crate) gate: Gate,
+    pub(crate) wishes: Arc<Wishes>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) origin: Origin,
     /// Whether files may be sent without a copy.
@@ -165,7 +168,14 @@ pub async fn prepare(
     let tls = tls.transpose().map_err(other)?;
     let renewal = tls.as_ref().map(tls::Acceptor::renewal);
     let listener = Listener { socket: bind(config.listen)?, tls, limits: config.limits.clone() };
-    let edge = Arc::new(build(&config, &replica, &keyring, &catalog, clock)?);
+    let (arbiter, count_file) = (bus.arbiter(), config.cache.join("edges"));
+    let mut edge = build(&config, &replica, &keyring, &catalog, clock)?;
+    if arbiter.is_some() {
+        let wishes = edge.wishes.clone();
+        let fleet = Fleet::new(read_count(&count_file), Box::new(move |key| wishes.want(key)));
+        edge.gate = edge.gate.with_budgets(Budgets::shared(fleet));
+    }
+    let edge = Arc::new(edge);
     let reporter = prepare_reporter(&config, &edge)?;
     let address = listener.address().map_err(other)?;
     let tasks = TaskTracker::new();
@@ -176,6 +186,10 @@ pub async fn prepare(
         Follower { replica: replica.clone(), feed: bus.clone(), keys: config.snapshot_keys, observer };
     tasks.spawn(follower.run(stop.clone()));
     tasks.spawn(sweep(edge.clone(), stop.clone()));
+    if let Some(arbiter) = arbiter {
+        let name = format!("{}-{:x}", config.edge_id, edge.nonce);
+        tasks.spawn(Negotiator::new(arbiter, edge.clone(), name, count_file).run(stop.clone()));
+    }
     if let Some(renewal) = renewal {
         tasks.spawn(renewal.run(edge.metrics.ended(), stop.clone()));
     }
@@ -226,6 +240,7 @@ fn build(
         gate: Gate::new(keyring.clone(), replica.clone(), config.staleness)
             .with_sessions(derive(Purpose::Session))
             .with_tenancy(config.tenancy),
+        wishes: Arc::default(),
         catalog: catalog.clone(),
         zero_copy: config.zero_copy,
         origin: Origin::new(config.blobs.clone(), config.held_files),

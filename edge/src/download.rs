@@ -1,6 +1,7 @@
 //! The spine: one request, from its head to its answer, through the rooms.
 
 mod account;
+mod admission;
 mod delivery;
 mod lent;
 mod service;
@@ -78,7 +79,7 @@ impl Edge {
             Service::Share => Box::pin(self.download_shared(ask, caller)).await,
             Service::Upload => Box::pin(self.forwarder.receive_upload(ask, body, caller)).await,
             Service::Keyed(keyed) => {
-                let admitted = self.gate.admit(ask);
+                let admitted = self.admit(ask).await;
                 let (key, standing) = match &admitted {
                     Ok(permit) => (Some(permit.entry()), permit.standing()),
                     Err(turned) => (turned.key.as_ref(), turned.standing),

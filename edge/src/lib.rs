@@ -22,3 +22,4 @@ pub mod origin;
 pub mod replica;
 pub mod report;
 pub mod request;
+pub mod shares;

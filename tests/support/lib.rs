@@ -8,6 +8,7 @@
 )]
 
 pub mod admin;
+pub mod arbiter;
 pub mod client;
 pub mod cold;
 pub mod content;
@@ -30,6 +31,7 @@ pub mod readers;
 pub mod redis;
 pub mod reporting;
 pub mod schemathesis;
+pub mod simulation;
 pub mod slow;
 pub mod system;
 pub mod tools;

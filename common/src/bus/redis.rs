@@ -3,9 +3,11 @@
 //!
 //! Nothing that lies here is needed: all of it can be published again, and all that matters in it is signed.
 
+pub mod arbiter;
 mod connection;
 mod reports;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,11 +16,13 @@ use bytes::Bytes;
 use redis::streams::{StreamId, StreamReadReply};
 use redis::{AsyncCommands as _, RedisError, Value};
 
-use crate::bus::{BusError, Cursor, Feed, LogId, News, Outlet};
+use crate::bus::arbiter::Arbiter;
+use crate::bus::{Arbitrated, BusError, Cursor, Feed, LogId, News, Outlet};
 use crate::digest::Digest;
 use crate::wire::address::{HEAD, bucket_key, changes_key, denials_key};
 use crate::wire::{Position, Unreadable};
 
+use arbiter::RedisArbiter;
 use connection::Slot;
 
 /// How long a command may take. No request of a client ever waits for one.
@@ -44,6 +48,7 @@ pub struct RedisBus {
     /// `XREAD BLOCK` holds its connection: it has one of its own, whose patience covers the wait.
     reading: Slot,
     swept: AtomicU64,
+    arbiter: Arc<RedisArbiter>,
 }
 
 impl RedisBus {
@@ -58,7 +63,8 @@ impl RedisBus {
         })?;
         Ok(Self {
             commands: Slot::new(client.clone(), PATIENCE),
-            reading: Slot::new(client, PATIENCE),
+            reading: Slot::new(client.clone(), PATIENCE),
+            arbiter: Arc::new(RedisArbiter::over(client)),
             swept: AtomicU64::new(0),
         })
     }
@@ -156,6 +162,12 @@ impl Feed for RedisBus {
             }
         }
         Ok(news)
+    }
+}
+
+impl Arbitrated for RedisBus {
+    fn arbiter(&self) -> Option<Arc<dyn Arbiter>> {
+        Some(self.arbiter.clone())
     }
 }
 

@@ -1,0 +1,4 @@
+//! Limits that hold across edges.
+
+mod arbiter;
+mod simulated;
