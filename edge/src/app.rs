@@ -26,7 +26,8 @@ use crate::replica::feed::{Follower, Observer};
 use crate::replica::{Changed, Replica, SharedReplica};
 use crate::report::{Ledger, Reporter, Spool};
 use crate::request::Table;
-use crate::shares::{Negotiator, Wishes, read_count};
+use crate::shares::{Negotiator, Wants, read_count};
+use crate::transfers::Transfers;
 
 /// Why an edge cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +53,8 @@ fn other(error: impl std::fmt::Display) -> StartError {
 pub struct Edge {
     pub(crate) replica: SharedReplica,
     pub(crate) gate: Gate,
-    pub(crate) wishes: Arc<Wishes>,
+    pub(crate) wishes: Arc<Wants>,
+    pub(crate) transfers: Arc<Transfers>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) origin: Origin,
     /// Whether files may be sent without a copy.
@@ -171,8 +173,10 @@ pub async fn prepare(
     let (arbiter, count_file) = (bus.arbiter(), config.cache.join("edges"));
     let mut edge = build(&config, &replica, &keyring, &catalog, clock)?;
     if arbiter.is_some() {
-        let wishes = edge.wishes.clone();
-        let fleet = Fleet::new(read_count(&count_file), Box::new(move |key| wishes.want(key)));
+        let (minutes, places) = (edge.wishes.clone(), edge.wishes.clone());
+        let fleet = Fleet::new(read_count(&count_file), Box::new(move |key| minutes.minutes.want(key)));
+        let bell = Box::new(move |customer: &_| places.places.want(customer));
+        edge.transfers = Arc::new(Transfers::shared(bell));
         edge.gate = edge.gate.with_budgets(Budgets::shared(fleet));
     }
     let edge = Arc::new(edge);
@@ -241,6 +245,7 @@ fn build(
             .with_sessions(derive(Purpose::Session))
             .with_tenancy(config.tenancy),
         wishes: Arc::default(),
+        transfers: Arc::default(),
         catalog: catalog.clone(),
         zero_copy: config.zero_copy,
         origin: Origin::new(config.blobs.clone(), config.held_files),
@@ -264,7 +269,10 @@ async fn sweep(edge: Arc<Edge>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = every.tick() => edge.gate.sweep(edge.began.elapsed()),
+            _ = every.tick() => {
+                edge.gate.sweep(edge.began.elapsed());
+                edge.transfers.sweep();
+            }
         }
     }
 }

@@ -139,10 +139,11 @@ impl Edge {
             Plan::Head(head) => Ok(head.into_response()),
             Plan::Refuse(problem, headers) => Err(Failure::Told(Box::new((problem, headers)))),
             Plan::Send(transfer) => {
+                let (place, paced) = self.begin_transfer(delivery.permit, ask.arrival).await?;
                 let file = self.origin.open(&object.digest, object.size).await?;
                 let file = file.ok_or(Fault::BytesMissing(object.digest))?;
-                let slip = Slip::new(delivery.errand(ask, caller), self.ledger.clone());
-                Ok(transfer.into_response(&file, slip))
+                let slip = Slip::new(delivery.errand(ask, caller), self.ledger.clone()).holding(place);
+                Ok(transfer.into_response(&file, slip).map(|body| body.paced(paced)))
             }
         }
     }

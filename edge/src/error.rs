@@ -57,6 +57,8 @@ pub enum Refusal {
     AuthThrottled,
     /// The key's minute is spent; when the first request fits again.
     RateLimited(Duration),
+    /// The customer has as many transfers as its tier allows; after how long to try again.
+    TooManyDownloads(Duration),
     /// An admin's key is needed.
     AdminOnly,
     /// The key lacks this scope.
@@ -177,6 +179,10 @@ impl Refusal {
                 let says = "This key has spent its requests of this minute";
                 Problem::new(Code::RateLimited, "rate_limited", says)
             }
+            Self::TooManyDownloads(_) => {
+                let says = "As many downloads of this account are running as its tier allows";
+                Problem::new(Code::RateLimited, "too_many_downloads", says)
+            }
             Self::AdminOnly => refusals::admin_key_required(),
             Self::ScopeMissing(scope) => refusals::scope_missing(*scope),
             Self::ApplicationNotFound => refusals::application_not_found(),
@@ -213,7 +219,7 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited(after) => Some(*after),
+            Self::RateLimited(after) | Self::TooManyDownloads(after) => Some(*after),
             Self::AuthThrottled | Self::NotReady | Self::ControlPlaneAway => Some(Duration::from_secs(1)),
             _ => None,
         }

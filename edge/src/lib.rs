@@ -23,3 +23,4 @@ pub mod replica;
 pub mod report;
 pub mod request;
 pub mod shares;
+pub mod transfers;

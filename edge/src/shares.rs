@@ -2,18 +2,20 @@
 //! anybody needs it, and whoever finds none waits here for a moment.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::bus::BusError;
-use common::bus::arbiter::{Arbiter, Claim};
+use common::bus::arbiter::{Arbiter, Claim, Occupation};
 use common::id::KeyId;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Edge;
+use crate::transfers::Customer;
 
 /// The longest that a request waits for a lease.
 pub const PATIENCE: Duration = Duration::from_millis(20);
@@ -27,27 +29,32 @@ const MOST: usize = 1_024;
 /// Who is told when the arbiter has spoken.
 type Waiting = Vec<oneshot::Sender<()>>;
 
-/// Keys that want a lease, and who waits for it.
-#[derive(Default)]
-pub struct Wishes {
-    wishes: Mutex<HashMap<KeyId, Waiting>>,
+/// What wants to be told of, and who waits for the answer.
+pub struct Wishes<K> {
+    wishes: Mutex<HashMap<K, Waiting>>,
     bell: Notify,
 }
 
-impl Wishes {
-    fn lock(&self) -> MutexGuard<'_, HashMap<KeyId, Waiting>> {
+impl<K> Default for Wishes<K> {
+    fn default() -> Self {
+        Self { wishes: Mutex::default(), bell: Notify::new() }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Wishes<K> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Waiting>> {
         // Each step on the map is one call: a panic leaves it whole.
         self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wants a lease for `key`. Called under the lock of its budget.
-    pub fn want(&self, key: &KeyId) {
+    /// Wants the arbiter to hear of `key`. May be called under other locks.
+    pub fn want(&self, key: &K) {
         self.lock().entry(key.clone()).or_default();
         self.bell.notify_one();
     }
 
     /// Waits until the arbiter has spoken of `key`; false when it did not in time.
-    pub async fn wait(&self, key: &KeyId, patience: Duration) -> bool {
+    pub async fn wait(&self, key: &K, patience: Duration) -> bool {
         let (tell, told) = oneshot::channel();
         self.lock().entry(key.clone()).or_default().push(tell);
         self.bell.notify_one();
@@ -55,16 +62,25 @@ impl Wishes {
         tokio::time::timeout(patience, told).await.is_ok()
     }
 
-    fn take(&self) -> Vec<(KeyId, Waiting)> {
+    fn take(&self) -> Vec<(K, Waiting)> {
         let mut wishes = self.lock();
         if wishes.len() <= MOST {
             return wishes.drain().collect();
         }
-        let some: Vec<KeyId> = wishes.keys().take(MOST).cloned().collect();
+        let some: Vec<K> = wishes.keys().take(MOST).cloned().collect();
         // There are more: the next round begins at once.
         self.bell.notify_one();
         some.into_iter().filter_map(|key| wishes.remove_entry(&key)).collect()
     }
+}
+
+/// What this edge wants to talk about.
+#[derive(Default)]
+pub struct Wants {
+    /// Leases of keys.
+    pub minutes: Wishes<KeyId>,
+    /// Places of customers.
+    pub places: Wishes<Customer>,
 }
 
 /// The one who talks.
@@ -100,18 +116,25 @@ impl Negotiator {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = wishes.bell.notified() => {}
+                () = wishes.minutes.bell.notified() => {}
+                () = wishes.places.bell.notified() => {}
                 _ = look.tick() => self.look(),
             }
             if attended.is_none_or(|at| at.elapsed() >= ATTEND) {
                 attended = Some(Instant::now());
+                // Places end unless they are told of again.
+                self.edge.transfers.occupied().iter().for_each(|customer| wishes.places.want(customer));
                 let attending = self.attend().await;
                 self.note(attending.err().as_ref());
             }
-            let wanted = wishes.take();
-            if self.answers && !wanted.is_empty() {
-                let negotiating = self.negotiate(wanted).await;
+            let (minutes, places) = (wishes.minutes.take(), wishes.places.take());
+            if self.answers && !minutes.is_empty() {
+                let negotiating = self.negotiate(minutes).await;
                 self.note(negotiating.err().as_ref());
+            }
+            if self.answers && !places.is_empty() {
+                let occupying = self.occupy(places).await;
+                self.note(occupying.err().as_ref());
             }
         }
     }
@@ -120,7 +143,7 @@ impl Negotiator {
     fn look(&mut self) {
         let now = self.tick();
         let due = self.watched.extract_if(|_, at| *at <= now);
-        due.for_each(|(key, _)| self.edge.wishes.want(&key));
+        due.for_each(|(key, _)| self.edge.wishes.minutes.want(&key));
     }
 
     async fn attend(&mut self) -> Result<(), BusError> {
@@ -137,7 +160,7 @@ impl Negotiator {
         let known = self.memory.replace(presence.memory);
         if known.is_some_and(|known| known != presence.memory) {
             tracing::warn!("the arbiter of limits lost its memory: it is told what was spent here");
-            self.edge.gate.budgets().forgotten().iter().for_each(|key| self.edge.wishes.want(key));
+            self.edge.gate.budgets().forgotten().iter().for_each(|key| self.edge.wishes.minutes.want(key));
         }
         Ok(())
     }
@@ -163,6 +186,21 @@ impl Negotiator {
                 Some(at) => self.watched.insert(claim.key, at),
                 None => self.watched.remove(&claim.key),
             };
+        }
+        Ok(())
+    }
+
+    /// As [`Self::negotiate`].
+    async fn occupy(&mut self, wanted: Vec<(Customer, Waiting)>) -> Result<(), BusError> {
+        let (transfers, sent) = (&self.edge.transfers, self.tick());
+        let occupation = |(customer, waiting): &(Customer, Waiting)| {
+            transfers.occupation(customer, u32::try_from(waiting.len()).unwrap_or(u32::MAX))
+        };
+        let told: Vec<Occupation> = wanted.iter().filter_map(occupation).collect();
+        let places = self.arbiter.occupy(&self.name, &told).await?;
+        let now = self.tick();
+        for (told, places) in told.iter().zip(places) {
+            transfers.settle(told, places, (sent, now));
         }
         Ok(())
     }

@@ -169,9 +169,6 @@ impl World<'_> {
         let mut waiting: Vec<usize> = door.waiting.keys().copied().collect();
         waiting.sort_unstable();
         for number in waiting {
-            if !matches!(self.doors[edge].waiting.get(&number), Some(_)) {
-                continue;
-            }
             let began = self.told.outcomes[number].at;
             let tried = self.doors[edge].budgets.try_spend(&self.key, self.limit, arrival(began));
             match tried {

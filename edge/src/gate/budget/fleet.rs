@@ -45,12 +45,12 @@ impl Fleet {
     }
 
     /// Whether it is worth while to wait for an answer.
-    pub(super) fn is_prompt(&self) -> bool {
+    pub fn is_prompt(&self) -> bool {
         self.answers.load(Relaxed) && !self.is_late.load(Relaxed)
     }
 
     /// What falls to each edge: all of them together have at most the limit, or one each.
-    pub(super) fn share_of(&self, limit: u32) -> u32 {
+    pub fn share_of(&self, limit: u32) -> u32 {
         (limit / self.edges()).max(1)
     }
 
