@@ -4,6 +4,7 @@
 //! of changes and, apart, denials). A carrier never looks inside: it moves sealed bytes. An edge never asks about a
 //! single key; it takes the snapshot once and follows the log.
 
+pub mod arbiter;
 pub mod https;
 pub mod local;
 pub mod redis;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::digest::Digest;
 use crate::wire::{Position, Unreadable};
+pub use arbiter::Arbitrated;
 
 /// The carrier is away or answers nonsense. What one has stays in force.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -199,8 +201,8 @@ pub trait AckInbox: Send + Sync + 'static {
 }
 
 /// What an edge needs of a carrier.
-pub trait EdgeBus: Feed + Reports + Acks {}
-impl<T: Feed + Reports + Acks> EdgeBus for T {}
+pub trait EdgeBus: Feed + Reports + Acks + Arbitrated {}
+impl<T: Feed + Reports + Acks + Arbitrated> EdgeBus for T {}
 
 /// What the desk needs of a carrier.
 pub trait DeskBus: Outlet + Inbox + AckInbox {}

@@ -18,10 +18,12 @@ use tokio_util::task::TaskTracker;
 use self::follow::{Following, follow};
 use crate::acknowledge::Acknowledger;
 use crate::admin;
+use crate::caps::Caps;
 use crate::catalog::Catalog;
 use crate::config::{Config, ShareLinks};
 use crate::forward::{Forwarder, Keys, Site};
 use crate::gate::Gate;
+use crate::gate::budget::{Budgets, Fleet};
 use crate::keyring::Keyring;
 use crate::listen::{self, Listener, tls};
 use crate::observe::Metrics;
@@ -30,6 +32,7 @@ use crate::replica::feed::{Applier, Observer};
 use crate::replica::{Changed, Replica, SharedReplica};
 use crate::report::{Ledger, Reporter, Spool};
 use crate::request::{Proxies, Table};
+use crate::shares::{Negotiator, Wants, read_count};
 
 /// How long an edge that starts waits for the control plane to confirm its replica.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(1);
@@ -58,6 +61,8 @@ fn other(error: impl std::fmt::Display) -> StartError {
 pub struct Edge {
     pub(crate) replica: SharedReplica,
     pub(crate) gate: Gate,
+    pub(crate) wishes: Arc<Wants>,
+    pub(crate) caps: Arc<Caps>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) origin: Origin,
     /// Whether files may be sent without a copy.
@@ -191,7 +196,16 @@ pub async fn prepare(
     let tls = tls.transpose().map_err(other)?;
     let renewal = tls.as_ref().map(tls::Acceptor::renewal);
     let listener = Listener { socket: bind(config.listen)?, tls, limits: config.limits.clone() };
-    let edge = Arc::new(build(&config, &replica, &keyring, &catalog, clock)?);
+    let (arbiter, count_file) = (bus.arbiter(), config.cache.join("edges"));
+    let mut edge = build(&config, &replica, &keyring, &catalog, clock)?;
+    if arbiter.is_some() {
+        let (minutes, places) = (edge.wishes.clone(), edge.wishes.clone());
+        let fleet = Fleet::new(read_count(&count_file), Box::new(move |key| minutes.minutes.want(key)));
+        let bell = Box::new(move |customer: &_| places.places.want(customer));
+        edge.caps = Arc::new(Caps::shared(bell));
+        edge.gate = edge.gate.with_budgets(Budgets::shared(fleet));
+    }
+    let edge = Arc::new(edge);
     let reporter = prepare_reporter(&config, &edge)?;
     let acknowledger = prepare_acknowledger(&config, &edge);
     let address = listener.address().map_err(other)?;
@@ -203,6 +217,10 @@ pub async fn prepare(
     let applier = Arc::new(Applier::new(replica.clone(), keys, observer, refusals));
     let Following { confirmed, carriers } = follow(&config, (&edge, &bus), applier, (&tasks, &drained))?;
     tasks.spawn(sweep(edge.clone(), stop.clone()));
+    if let Some(arbiter) = arbiter {
+        let name = format!("{}-{:x}", config.edge_id, edge.nonce);
+        tasks.spawn(Negotiator::new(arbiter, edge.clone(), name, count_file).run(drained.clone()));
+    }
     if let Some(renewal) = renewal {
         tasks.spawn(renewal.run(edge.metrics.ended(), stop.clone()));
     }
@@ -271,6 +289,8 @@ fn build(
         gate: Gate::new(keyring.clone(), replica.clone(), config.staleness)
             .with_sessions(derive(Purpose::Session))
             .with_tenancy(config.tenancy),
+        wishes: Arc::default(),
+        caps: Arc::default(),
         catalog: catalog.clone(),
         zero_copy: config.zero_copy,
         origin: Origin::new(config.blobs.clone(), config.held_files),
@@ -295,7 +315,10 @@ async fn sweep(edge: Arc<Edge>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = every.tick() => edge.gate.sweep(edge.began.elapsed()),
+            _ = every.tick() => {
+                edge.gate.sweep(edge.began.elapsed());
+                edge.caps.sweep();
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The spine: one request, from its head to its answer, through the rooms.
 
 mod account;
+mod admission;
 mod delivery;
 mod lent;
 mod service;
@@ -80,7 +81,7 @@ impl Edge {
             Service::Share => Box::pin(self.download_shared(ask, caller)).await,
             Service::Upload => Box::pin(self.forwarder.receive_upload(ask, body, caller)).await,
             Service::Keyed(keyed) => {
-                let admitted = self.gate.admit(ask);
+                let admitted = self.admit(ask).await;
                 let (key, standing) = match &admitted {
                     Ok(permit) => (Some(permit.entry()), permit.standing()),
                     Err(turned) => (turned.key.as_ref(), turned.standing),
@@ -140,10 +141,11 @@ impl Edge {
             Plan::Head(head) => Ok(head.into_response()),
             Plan::Refuse(problem, headers) => Err(Failure::Told(Box::new((problem, headers)))),
             Plan::Send(transfer) => {
+                let (place, paced) = self.begin_transfer(delivery.permit, ask.arrival).await?;
                 let file = self.origin.open(&object.digest, object.size).await?;
                 let file = file.ok_or(Fault::BytesMissing(object.digest))?;
-                let slip = Slip::new(delivery.errand(ask, caller), self.ledger.clone());
-                Ok(transfer.into_response(&file, slip))
+                let slip = Slip::new(delivery.errand(ask, caller), self.ledger.clone()).holding(place);
+                Ok(transfer.into_response(&file, slip).map(|body| body.paced(paced)))
             }
         }
     }

@@ -59,6 +59,8 @@ pub enum Refusal {
     AuthThrottled,
     /// The key's minute is spent; when the first request fits again.
     RateLimited(Duration),
+    /// The customer has as many transfers as its tier allows; after how long to try again.
+    TooManyDownloads(Duration),
     /// An admin's key is needed.
     AdminOnly,
     /// The key lacks this scope.
@@ -140,6 +142,10 @@ impl<F: Into<Fault>> From<F> for Failure {
     }
 }
 
+fn too_many(reason: &'static str, says: &'static str) -> Problem {
+    Problem::new(Code::RateLimited, reason, says)
+}
+
 impl Refusal {
     /// The one table. What the control plane refuses as well is said in its words.
     fn problem(&self) -> Problem {
@@ -176,13 +182,15 @@ impl Refusal {
             Self::TenantRequired => refusals::tenant_required(),
             Self::Denied(denied) => refusals::denied(*denied),
             Self::AuthThrottled => {
-                let says = "Too many failed authentications from this address";
-                Problem::new(Code::RateLimited, "auth_throttled", says)
+                too_many("auth_throttled", "Too many failed authentications from this address")
             }
             Self::RateLimited(_) => {
-                let says = "This key has spent its requests of this minute";
-                Problem::new(Code::RateLimited, "rate_limited", says)
+                too_many("rate_limited", "This key has spent its requests of this minute")
             }
+            Self::TooManyDownloads(_) => too_many(
+                "too_many_downloads",
+                "As many downloads of this account are running as its tier allows",
+            ),
             Self::AdminOnly => refusals::admin_key_required(),
             Self::ScopeMissing(scope) => refusals::scope_missing(*scope),
             Self::ApplicationNotFound => refusals::application_not_found(),
@@ -219,7 +227,7 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited(after) => Some(*after),
+            Self::RateLimited(after) | Self::TooManyDownloads(after) => Some(*after),
             Self::AuthThrottled | Self::NotReady | Self::ControlPlaneAway => Some(Duration::from_secs(1)),
             _ => None,
         }

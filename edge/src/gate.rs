@@ -13,7 +13,9 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::id::KeyId;
 use common::key::{Kind, Owner, Presented};
+use common::limit::RequestsPerMinute;
 use common::mac::{MacKeys, Purpose};
 use common::policy::{self, Denied};
 use common::routes::{Credential, Route};
@@ -26,7 +28,7 @@ use crate::error::{Failure, Refusal};
 use crate::keyring::{Holder, KeyEntry, Keyring};
 use crate::replica::SharedReplica;
 use crate::request::{Arrival, Ask};
-use budget::{Budgets, Standing};
+use budget::{Budgets, Spent, Standing};
 use limiter::Failures;
 use permit::Joined;
 pub use permit::Permit;
@@ -63,6 +65,13 @@ impl<F: Into<Failure>> From<F> for Turned {
     }
 }
 
+/// A key that all else speaks for, and of whose minute nobody has said yet whether anything is left.
+#[derive(Debug)]
+pub struct Wanting(pub KeyId);
+
+/// Whether a request was admitted.
+pub type Admitted = Result<Permit, Turned>;
+
 /// What decides.
 pub struct Gate {
     keyring: Arc<Keyring>,
@@ -89,6 +98,17 @@ impl Gate {
         Self { sessions, ..self }
     }
 
+    /// The same, counting in `budgets`.
+    #[must_use]
+    pub fn with_budgets(self, budgets: Budgets) -> Self {
+        Self { budgets, ..self }
+    }
+
+    /// What the keys have spent.
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
     /// The same in a system of this tenancy.
     #[must_use]
     pub fn with_tenancy(self, tenancy: Tenancy) -> Self {
@@ -99,7 +119,45 @@ impl Gate {
     ///
     /// # Errors
     /// The first reason why not.
-    pub fn admit(&self, ask: &Ask) -> Result<Permit, Turned> {
+    pub fn admit(&self, ask: &Ask) -> Admitted {
+        self.admit_by(ask, |key, limit, arrival| Ok(self.budgets.spend(key, limit, arrival)))
+            .unwrap_or_else(|never: std::convert::Infallible| match never {})
+    }
+
+    /// The same where there is time to ask the other edges.
+    ///
+    /// # Errors
+    /// When they should be asked first. Nothing was spent then.
+    pub fn try_admit(&self, ask: &Ask) -> Result<Admitted, Wanting> {
+        self.admit_by(ask, |key, limit, arrival| {
+            self.budgets.try_spend(key, limit, arrival).ok_or_else(|| Wanting(key.clone()))
+        })
+    }
+
+    fn admit_by<E>(
+        &self,
+        ask: &Ask,
+        spend: impl FnOnce(&KeyId, RequestsPerMinute, Arrival) -> Result<Spent, E>,
+    ) -> Result<Admitted, E> {
+        let mut permit = match self.know(ask) {
+            Ok(permit) => permit,
+            Err(turned) => return Ok(Err(turned)),
+        };
+        if let Some(limit) = policy::rate_limit(permit.key(), permit.tier()) {
+            let spent = spend(&permit.key().id, limit, ask.arrival)?;
+            match told(spent, &permit, ask.arrival) {
+                Ok(standing) => permit.standing = Some(standing),
+                Err(turned) => return Ok(Err(turned)),
+            }
+        }
+        Ok(match entitled(&permit, ask.route) {
+            Ok(()) => Ok(permit),
+            Err(refusal) => Err(Turned { standing: permit.standing, ..Turned::of(refusal, permit.entry()) }),
+        })
+    }
+
+    /// The key of a request, as far as nothing speaks against it.
+    fn know(&self, ask: &Ask) -> Admitted {
         self.check_ready(ask.arrival)?;
         let secret = ask.credential()?.ok_or(Refusal::NoCredential)?;
         let joined = match self.authenticate(secret.expose(), ask.arrival) {
@@ -109,12 +167,7 @@ impl Gate {
             }
             Err(turned) => return Err(turned),
         };
-        let mut permit = Permit::new(joined)?;
-        permit.standing = self.spend(&permit, ask.arrival)?;
-        match entitled(&permit, ask.route) {
-            Ok(()) => Ok(permit),
-            Err(refusal) => Err(Turned { standing: permit.standing, ..Turned::of(refusal, permit.entry()) }),
-        }
+        Ok(Permit::new(joined)?)
     }
 
     /// Admits the key that a signed link was issued to; spends nothing of its minute.
@@ -218,19 +271,17 @@ impl Gate {
     pub fn is_patient(&self, ask: &Ask) -> bool {
         self.failures.admit(ask.arrival)
     }
+}
 
-    fn spend(&self, permit: &Permit, arrival: Arrival) -> Result<Option<Standing>, Turned> {
-        let Some(limit) = policy::rate_limit(permit.key(), permit.tier()) else { return Ok(None) };
-        let (admitted, standing) = self.budgets.spend(&permit.key().id, limit, arrival);
-        match admitted {
-            Ok(()) => Ok(Some(standing)),
-            Err(after) => {
-                // The moment of arrival is as good as random here: clients that were turned away together come back
-                // spread over a second.
-                let jitter = Duration::from_nanos(u64::from(arrival.tick.subsec_nanos()));
-                let refusal = Refusal::RateLimited(after + jitter);
-                Err(Turned { standing: Some(standing), ..Turned::of(refusal, permit.entry()) })
-            }
+fn told((spent, standing): Spent, permit: &Permit, arrival: Arrival) -> Result<Standing, Turned> {
+    match spent {
+        Ok(()) => Ok(standing),
+        Err(after) => {
+            // The moment of arrival is as good as random here: clients that were turned away together come back
+            // spread over a second.
+            let jitter = Duration::from_nanos(u64::from(arrival.tick.subsec_nanos()));
+            let refusal = Refusal::RateLimited(after + jitter);
+            Err(Turned { standing: Some(standing), ..Turned::of(refusal, permit.entry()) })
         }
     }
 }

@@ -8,6 +8,7 @@
 pub mod acknowledge;
 pub mod admin;
 pub mod app;
+pub mod caps;
 pub mod catalog;
 pub mod config;
 pub mod deliver;
@@ -23,3 +24,4 @@ pub mod origin;
 pub mod replica;
 pub mod report;
 pub mod request;
+pub mod shares;

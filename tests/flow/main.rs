@@ -25,6 +25,7 @@ mod idempotency;
 mod inputs;
 mod keys;
 mod large;
+mod limits;
 mod listing;
 mod machine;
 mod matrix;

@@ -7,6 +7,7 @@
 mod bytes;
 mod cold;
 mod large;
+mod limits;
 mod machine;
 mod poison;
 mod random;

@@ -8,6 +8,7 @@
 )]
 
 pub mod admin;
+pub mod arbiter;
 pub mod client;
 pub mod cold;
 pub mod content;
@@ -34,6 +35,7 @@ pub mod relay;
 pub mod reporting;
 pub mod revocations;
 pub mod schemathesis;
+pub mod simulation;
 pub mod slow;
 pub mod system;
 pub mod tools;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use common::bus::arbiter::{Arbiter, Arbitrated};
 use common::bus::local::LocalBus;
 use common::bus::{Acks, BusError, Cursor, Feed, LogId, News, Reports};
 use common::digest::Digest;
@@ -254,6 +255,12 @@ impl Reports for Poisoned {
 impl Acks for Poisoned {
     async fn acknowledge(&self, sealed: Bytes) -> Result<(), BusError> {
         self.bus.acknowledge(sealed).await
+    }
+}
+
+impl Arbitrated for Poisoned {
+    fn arbiter(&self) -> Option<Arc<dyn Arbiter>> {
+        self.bus.arbiter()
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use common::bus::arbiter::Arbiter;
 use common::bus::local::LocalBus;
-use common::bus::{Acks, BusError, Cursor, Feed, Inbox, Mark, News, Reports};
+use common::bus::{Acks, Arbitrated, BusError, Cursor, Feed, Inbox, Mark, News, Reports};
 use common::digest::Digest;
 use common::mac::{MacKeys, Purpose};
 use common::secret::Secret;
@@ -56,6 +57,12 @@ impl Reports for Split {
             return Err(BusError::Away("taken away".to_owned()));
         }
         self.reports.send(sealed).await
+    }
+}
+
+impl Arbitrated for Split {
+    fn arbiter(&self) -> Option<Arc<dyn Arbiter>> {
+        self.feed.arbiter()
     }
 }
 

@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::bus::{BusError, Cursor, Feed, LogId, News, Outlet};
+use crate::bus::arbiter::Arbiter;
+use crate::bus::{Arbitrated, BusError, Cursor, Feed, LogId, News, Outlet};
 use crate::digest::Digest;
 use crate::wire::Position;
 
@@ -182,6 +183,12 @@ impl Outlet for LocalBus {
     async fn release_bucket(&self, name: &Digest) -> Result<(), BusError> {
         self.state().buckets.remove(name);
         Ok(())
+    }
+}
+
+impl Arbitrated for LocalBus {
+    fn arbiter(&self) -> Option<Arc<dyn Arbiter>> {
+        None
     }
 }
 

@@ -4,9 +4,11 @@
 //! Nothing that lies here is needed: all of it can be published again, and all that matters in it is signed.
 
 mod acks;
+pub mod arbiter;
 mod connection;
 mod reports;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,11 +17,13 @@ use bytes::Bytes;
 use redis::streams::{StreamId, StreamReadReply};
 use redis::{AsyncCommands as _, RedisError, Value};
 
-use crate::bus::{BusError, Cursor, Feed, LogId, News, Outlet};
+use crate::bus::arbiter::Arbiter;
+use crate::bus::{Arbitrated, BusError, Cursor, Feed, LogId, News, Outlet};
 use crate::digest::Digest;
 use crate::wire::address::{HEAD, bucket_key, changes_key, denials_key};
 use crate::wire::{Position, Unreadable};
 
+use arbiter::RedisArbiter;
 use connection::Slot;
 
 /// How long a command may take. No request of a client ever waits for one.
@@ -47,6 +51,7 @@ pub struct RedisBus {
     /// The same for acknowledgements, which wait for nothing else.
     acks: Slot,
     swept: AtomicU64,
+    arbiter: Arc<RedisArbiter>,
 }
 
 impl RedisBus {
@@ -62,7 +67,8 @@ impl RedisBus {
         Ok(Self {
             commands: Slot::new(client.clone(), PATIENCE),
             reading: Slot::new(client.clone(), PATIENCE),
-            acks: Slot::new(client, PATIENCE),
+            acks: Slot::new(client.clone(), PATIENCE),
+            arbiter: Arc::new(RedisArbiter::over(client)),
             swept: AtomicU64::new(0),
         })
     }
@@ -182,6 +188,12 @@ impl Feed for RedisBus {
             }
         }
         Ok(news)
+    }
+}
+
+impl Arbitrated for RedisBus {
+    fn arbiter(&self) -> Option<Arc<dyn Arbiter>> {
+        Some(self.arbiter.clone())
     }
 }
 

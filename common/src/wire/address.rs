@@ -119,6 +119,24 @@ pub fn denials_key(epoch: u64) -> String {
     format!("tidegate:v1:{epoch}:denials")
 }
 
+/// The Redis key that names the memory of the arbiter: when it began.
+pub const ARBITER: &str = "tidegate:v1:arbiter";
+
+/// The Redis key of the edges that are there.
+pub const EDGES: &str = "tidegate:v1:edges";
+
+/// The Redis key of what all edges spent of a key's minute.
+#[must_use]
+pub fn minute_key(key: &KeyId) -> String {
+    format!("tidegate:v1:minute:{key}")
+}
+
+/// The Redis key of a customer's transfers on all edges.
+#[must_use]
+pub fn places_key(tenant: TenantId, customer: &CustomerId) -> String {
+    format!("tidegate:v1:places:{tenant}/{customer}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

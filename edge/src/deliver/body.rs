@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::chunk::Chunk;
 use super::receipt::{Slip, Tally};
 use super::window::{Window, Windows};
+use crate::caps::Paced;
 use crate::origin::ImmutableFile;
 
 type Foreign = Pin<Box<dyn http_body::Body<Data = Bytes, Error = io::Error> + Send>>;
@@ -44,6 +45,21 @@ impl Piece {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File { position, end, .. } => end.saturating_sub(*position),
+        }
+    }
+
+    /// Its first `count` bytes, which it has no more.
+    fn take(&mut self, count: u64) -> Self {
+        match self {
+            Self::Memory(bytes) => {
+                let count = usize::try_from(count).unwrap_or(usize::MAX).min(bytes.len());
+                Self::Memory(bytes.split_to(count))
+            }
+            Self::File { file, position, end } => {
+                let (from, to) = (*position, position.saturating_add(count).min(*end));
+                *position = to;
+                Self::File { file: file.clone(), position: from, end: to }
+            }
         }
     }
 }
@@ -80,6 +96,15 @@ impl Body {
         if let Kind::Pieces(pieces) = &mut self.0 {
             pieces.windows.carry(carriage);
         }
+    }
+
+    /// Sends no faster than that.
+    #[must_use]
+    pub fn paced(mut self, paced: Option<Paced>) -> Self {
+        if let Kind::Pieces(pieces) = &mut self.0 {
+            pieces.paced = paced.map(|paced| Box::new(Pacing { paced, paid: 0, rest: None }));
+        }
+        self
     }
 
     /// A body that comes from elsewhere and is passed on as it comes.
@@ -130,6 +155,16 @@ struct Pieces {
     /// After a failed read there is no end, only the failure again.
     broken: bool,
     tally: Option<Arc<Tally>>,
+    /// Of its own memory: most bodies have none.
+    paced: Option<Box<Pacing>>,
+}
+
+struct Pacing {
+    paced: Paced,
+    /// Bytes that may go now, of what comes first.
+    paid: u64,
+    /// What comes after those.
+    rest: Option<Piece>,
 }
 
 impl Pieces {
@@ -144,6 +179,7 @@ impl Pieces {
             windows: Windows::default(),
             broken: false,
             tally,
+            paced: None,
         }
     }
 
@@ -152,6 +188,7 @@ impl Pieces {
             return Poll::Ready(Some(Err(io::Error::other("the body broke before its end"))));
         }
         if !self.windows.is_opening() {
+            ready!(self.poll_paid(context));
             match self.first.take().or_else(|| self.others.next()) {
                 None => return Poll::Ready(None),
                 Some(Piece::Memory(bytes)) => {
@@ -173,8 +210,29 @@ impl Pieces {
         })))
     }
 
+    /// Lets come first what may go now, when something may.
+    fn poll_paid(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(pacing) = self.paced.as_mut().filter(|pacing| pacing.paid == 0) else {
+            return Poll::Ready(());
+        };
+        if pacing.rest.is_none() {
+            pacing.rest = self.others.next();
+        }
+        let Some(next) = &mut pacing.rest else { return Poll::Ready(()) };
+        pacing.paid = ready!(pacing.paced.poll_piece(next.len(), context));
+        self.first = Some(next.take(pacing.paid));
+        if next.len() == 0 {
+            pacing.rest = None;
+        }
+        Poll::Ready(())
+    }
+
     fn hand_out(&mut self, chunk: Chunk) -> Chunk {
-        self.remaining = self.remaining.saturating_sub(bytes::Buf::remaining(&chunk) as u64);
+        let length = bytes::Buf::remaining(&chunk) as u64;
+        self.remaining = self.remaining.saturating_sub(length);
+        if let Some(pacing) = &mut self.paced {
+            pacing.paid = pacing.paid.saturating_sub(length);
+        }
         chunk.told_to(self.tally.clone())
     }
 }

@@ -9,6 +9,8 @@ use common::time::Timestamp;
 use common::wire::v1::event::Carrier;
 use smallvec::SmallVec;
 
+use crate::caps::Place;
+
 /// What an answer was for: known before its first byte, told after its last.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Errand {
@@ -56,11 +58,19 @@ pub struct Slip {
     errand: Errand,
     sent: Sent,
     witness: Arc<dyn Witness>,
+    /// Given back at the end.
+    place: Option<Place>,
 }
 
 impl Slip {
     pub fn new(errand: Errand, witness: Arc<dyn Witness>) -> Self {
-        Self { errand, sent: Sent::new(), witness }
+        Self { errand, sent: Sent::new(), witness, place: None }
+    }
+
+    /// The same, with the place that the transfer takes.
+    #[must_use]
+    pub fn holding(self, place: Option<Place>) -> Self {
+        Self { place, ..self }
     }
 
     /// Bytes of the file from `from` up to `to` were handed over.
@@ -73,7 +83,8 @@ impl Slip {
     }
 
     fn end(self, completed: bool) {
-        let Self { errand, sent, witness } = self;
+        let Self { errand, sent, witness, place } = self;
+        drop(place);
         witness.ended(Receipt { errand, sent, completed });
     }
 }

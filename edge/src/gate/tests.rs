@@ -1,5 +1,6 @@
 //! The gate: the order of its refusals, the minute, and whom failures are charged to.
 
+mod fleet;
 mod minute;
 mod order;
 mod sessions;

@@ -56,6 +56,36 @@ async fn a_mapped_file_arrives_whole_in_windows_whether_it_is_in_memory_or_not()
     }
 }
 
+#[tokio::test]
+async fn a_paced_body_arrives_whole_in_small_pieces_however_it_is_carried() {
+    let bytes = pattern(700_001);
+    for (carriage, range) in [
+        (Carriage::Copied, "bytes=0-"),
+        (Carriage::Mapped, "bytes=0-"),
+        (Carriage::Copied, "bytes=0-9,100-40099"),
+        (Carriage::Mapped, "bytes=0-9,100-40099"),
+    ] {
+        let blob = Blob::new(&bytes);
+        let mut whole = vec![];
+        let mut body = blob.get(&request(&[("range", range)])).await.into_body();
+        while let Some(frame) = body.frame().await {
+            take(frame.unwrap(), &mut whole);
+        }
+        let pace = Arc::new(crate::caps::Pace::new(8 << 20));
+        let body = blob.get(&request(&[("range", range)])).await.into_body();
+        let mut body = body.paced(Some(crate::caps::Paced::new(pace)));
+        body.carry(carriage);
+        let mut got = vec![];
+        while let Some(frame) = body.frame().await {
+            let before = got.len();
+            take(frame.unwrap(), &mut got);
+            assert!(got.len() - before <= 1 << 20);
+        }
+        // The framing of several parts has a boundary of its own each time.
+        assert!(got.len() == whole.len() && (range.contains(',') || got == whole), "{carriage:?} {range}");
+    }
+}
+
 #[test]
 fn what_somebody_fetches_is_handed_out_when_it_has_come_and_not_when_it_seems_to_be_there() {
     // One thread that may block, and it is kept: what must wait for it waits until it is let go.

@@ -1,0 +1,6 @@
+//! Limits that hold across edges.
+
+mod arbiter;
+mod fleet;
+mod simulated;
+mod tiers;

@@ -1,0 +1,172 @@
+//! The arbiter in Redis answers as the one by hand, which fleets are simulated with; and what it remembers, ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::bus::arbiter::{Arbiter as _, Claim, Occupation, Verdict};
+use common::bus::redis::arbiter::RedisArbiter;
+use rand::{RngExt as _, SeedableRng as _};
+use support::arbiter::ArbiterByHand;
+use support::redis::TestRedis;
+
+const EDGES: [&str; 3] = ["a", "b", "c"];
+/// Any moment.
+const BEGIN: u64 = 1_700_000_000_123;
+
+struct Both {
+    redis: TestRedis,
+    real: RedisArbiter,
+    by_hand: ArbiterByHand,
+    now: Arc<AtomicU64>,
+}
+
+impl Both {
+    async fn start() -> Self {
+        let (redis, now) = (TestRedis::start().await, Arc::new(AtomicU64::new(BEGIN)));
+        let real = RedisArbiter::by_hand(&redis.url(), now.clone()).unwrap();
+        Self { redis, real, by_hand: ArbiterByHand::default(), now }
+    }
+
+    fn pass(&self, millis: u64) {
+        self.now.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    async fn attend(&mut self, edge: &str) -> u32 {
+        let real = self.real.attend(edge).await.unwrap().edges;
+        assert_eq!(real, self.by_hand.attend(edge, self.now()));
+        real
+    }
+
+    async fn settle(&mut self, edge: &str, claim: &Claim) -> Verdict {
+        let real = self.real.settle(edge, std::slice::from_ref(claim)).await.unwrap()[0];
+        assert_eq!(real, self.by_hand.settle(edge, claim, self.now()), "{edge} {claim:?} at {}", self.now());
+        real
+    }
+}
+
+fn claim(limit: u32, number: u64, waiting: u32) -> Claim {
+    Claim {
+        key: "key_1".parse().unwrap(),
+        limit,
+        number,
+        total: 0,
+        spent: vec![],
+        is_whole: true,
+        was_answered: false,
+        held: 0,
+        waiting,
+        ahead: 0,
+    }
+}
+
+fn lease(verdict: Verdict) -> u32 {
+    match verdict {
+        Verdict::Shared(share) => share.lease,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn redis_arbitrates_as_the_arbiter_by_hand_does() {
+    for seed in 0..6 {
+        let mut both = Both::start().await;
+        let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
+        let (mut totals, mut held) = ([0u64; 3], [0u32; 3]);
+        for number in 1..400 {
+            both.pass(rng.random_range(0..900) * rng.random_range(0..4));
+            let at = rng.random_range(0..3);
+            if rng.random_range(0..5) == 0 {
+                both.attend(EDGES[at]).await;
+            }
+            let count = rng.random_range(0..=held[at]);
+            totals[at] += u64::from(count);
+            let claim = Claim {
+                total: totals[at],
+                spent: vec![
+                    (rng.random_range(0..300), count / 2),
+                    (rng.random_range(300..70_000), count - count / 2),
+                ],
+                is_whole: rng.random_range(0..3) > 0,
+                was_answered: rng.random_range(0..9) == 0,
+                held: held[at] - count,
+                ahead: rng.random_range(0..20),
+                ..claim(
+                    rng.random_range(0..3) * 70 + 10,
+                    number - rng.random_range(0..2),
+                    rng.random_range(0..9),
+                )
+            };
+            if let Verdict::Shared(share) = both.settle(EDGES[at], &claim).await {
+                held[at] = share.lease;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_silent_edge_holds_counts_as_spent_and_comes_back() {
+    let mut both = Both::start().await;
+    both.attend("a").await;
+    both.pass(3_000);
+    assert_eq!(lease(both.settle("a", &claim(10, 1, 7)).await), 7);
+    assert_eq!(lease(both.settle("b", &claim(10, 1, 7)).await), 3);
+    both.pass(61_000);
+    assert_eq!(
+        lease(both.settle("b", &claim(10, 2, 7)).await),
+        3,
+        "a's may have been spent at the end of their life"
+    );
+    both.pass(250);
+    assert_eq!(lease(both.settle("b", &claim(10, 3, 10)).await), 10);
+}
+
+#[tokio::test]
+async fn a_repeated_claim_counts_once_and_an_overtaken_one_not_at_all() {
+    let mut both = Both::start().await;
+    both.attend("a").await;
+    both.pass(3_000);
+    let spent = Claim { total: 4, spent: vec![(0, 4)], ..claim(10, 2, 0) };
+    both.settle("a", &spent).await;
+    assert_eq!(both.settle("a", &spent).await, Verdict::Overtaken);
+    let again = Claim { number: 3, total: 5, spent: vec![(0, 1), (10, 4)], waiting: 9, ..spent };
+    assert_eq!(lease(both.settle("a", &again).await), 5);
+    both.redis.flush();
+    let forgotten =
+        both.real.settle("a", &[Claim { number: 4, is_whole: false, ..again.clone() }]).await.unwrap();
+    assert_eq!(forgotten, [Verdict::TellAll]);
+    let told = both.real.settle("a", &[Claim { number: 5, ..again }]).await.unwrap()[0];
+    assert!(
+        matches!(told, Verdict::Shared(share) if share.lease == 0 && !share.settles_in.is_zero()),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn places_are_taken_until_their_edge_gives_them_back_or_falls_silent() {
+    let both = Both::start().await;
+    let of = |running, waiting| Occupation {
+        tenant: "14632221-b1b6-4eec-844a-39f60c7f1523".parse().unwrap(),
+        customer: "cust_1".parse().unwrap(),
+        most: 3,
+        running,
+        waiting,
+    };
+    let occupy =
+        async |edge, running, waiting| both.real.occupy(edge, &[of(running, waiting)]).await.unwrap()[0];
+    assert_eq!(occupy("a", 0, 1).await, None, "whoever else has places has not said so yet");
+    both.pass(3_000);
+    assert_eq!(occupy("a", 0, 2).await, Some(2));
+    assert_eq!(occupy("b", 0, 2).await, Some(1));
+    assert_eq!(occupy("b", 1, 1).await, Some(1));
+    assert_eq!(occupy("a", 1, 0).await, Some(1), "one has ended");
+    assert_eq!(occupy("b", 1, 1).await, Some(2));
+    both.pass(2_999);
+    assert_eq!(occupy("b", 2, 1).await, Some(2));
+    both.pass(1);
+    assert_eq!(occupy("b", 2, 1).await, Some(3), "the other edge is silent");
+    assert_eq!(occupy("a", 2, 0).await, Some(2), "what runs, runs");
+}

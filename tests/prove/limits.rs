@@ -1,0 +1,155 @@
+//! A key's limit holds over 3 and over 8 edges: at 3 times its limit no minute has more, at 0.9 times nobody is refused.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "also outside of the test function itself this is how a proof fails, and its figures are for reading"
+)]
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::json;
+use support::paced::Pace;
+use support::{Client, Fleet, PATIENCE, eventually};
+
+const LIMIT: u32 = 600;
+const LONG: Duration = Duration::from_secs(140);
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// One key's traffic.
+struct Load {
+    name: &'static str,
+    limit: u32,
+    times: f64,
+    /// Which edge the request with that number goes to.
+    edge: fn(usize, usize) -> usize,
+}
+
+const LOADS: [Load; 6] = [
+    Load { name: "even, 3 x 600", limit: LIMIT, times: 3.0, edge: |number, edges| number % edges },
+    Load { name: "skewed, 3 x 600", limit: LIMIT, times: 3.0, edge: skewed },
+    Load { name: "flip-flop, 3 x 600", limit: LIMIT, times: 3.0, edge: |number, edges| number / 210 % edges },
+    Load { name: "even, 0.9 x 600", limit: LIMIT, times: 0.9, edge: |number, edges| number % edges },
+    Load { name: "skewed, 0.9 x 600", limit: LIMIT, times: 0.9, edge: skewed },
+    Load { name: "even, 12 x 10", limit: 10, times: 12.0, edge: |number, edges| number % edges },
+];
+
+fn skewed(number: usize, edges: usize) -> usize {
+    if number % 10 == 9 { number / 10 % edges } else { 0 }
+}
+
+/// When the admitted ones were asked, and how many were not.
+struct Told {
+    admitted: Vec<Duration>,
+    refused: usize,
+}
+
+async fn run(fleet: &Fleet, load: &Load) -> Told {
+    let admin = fleet.admin(0);
+    let customer = format!("c{}", load.name.replace([' ', ',', '.'], ""));
+    admin.create_customer(&customer, "Basic").await.expect(201);
+    let key = admin.create_key(&customer, json!({ "rateLimitRpm": load.limit })).await.text;
+    let clients: Vec<Client> = (0..fleet.edges.len()).map(|edge| fleet.client(edge, &key)).collect();
+    for client in &clients {
+        // Every edge knows the key, and none has counted it: a wrong route is refused before.
+        eventually(PATIENCE, || async { knows(client).await }).await;
+    }
+    let gap = 60.0 / (f64::from(load.limit) * load.times);
+    let count = (LONG.as_secs_f64() / gap) as usize;
+    let (began, mut asked) = (Instant::now(), Vec::with_capacity(count));
+    for number in 0..count {
+        tokio::time::sleep_until((began + Duration::from_secs_f64(gap * number as f64)).into()).await;
+        let client = clients[(load.edge)(number, clients.len())].clone();
+        asked.push(tokio::spawn(async move {
+            let at = began.elapsed();
+            (at, client.get("/v1/applications").await.status)
+        }));
+    }
+    let told: Vec<(Duration, u16)> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+    assert!(told.iter().all(|(_, status)| [200, 429].contains(status)), "{}", load.name);
+    let mut admitted: Vec<Duration> = told.iter().filter(|(_, s)| *s == 200).map(|(at, _)| *at).collect();
+    admitted.sort_unstable();
+    Told { refused: count - admitted.len(), admitted }
+}
+
+/// 403 for a key that is known: the order of refusals looks at the minute before, which this spends one of.
+async fn knows(client: &Client) -> Result<(), String> {
+    let answer = client.get("/v1/applications").await;
+    if answer.status == 401 { Err(format!("{answer:?}")) } else { Ok(()) }
+}
+
+fn worst_minute(admitted: &[Duration]) -> usize {
+    let within = |from: &Duration| admitted.iter().filter(|at| *at >= from && **at < *from + WINDOW).count();
+    admitted.iter().map(within).max().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_hold_over_three_and_over_eight_edges() {
+    for edges in [3, 8] {
+        let mut fleet = Fleet::start(edges).await;
+        let told = join_all(LOADS.iter().map(|load| run(&fleet, load))).await;
+        for (load, told) in LOADS.iter().zip(&told) {
+            let (worst, asked) = (worst_minute(&told.admitted), told.admitted.len() + told.refused);
+            let refused = 100.0 * told.refused as f64 / asked as f64;
+            println!(
+                "{edges} edges, {}: at most {worst} in 60 s; {refused:.2} % of {asked} refused",
+                load.name
+            );
+            assert!(worst as f64 <= f64::from(load.limit) * 1.02 + 1.0, "{}: {worst}", load.name);
+            assert!(load.times > 1.0 || refused <= 2.0, "{}: {refused} % refused", load.name);
+            let whole = load.limit as usize * 98 / 100;
+            assert!(load.times < 1.0 || worst + 1 >= whole, "{}: only {worst}", load.name);
+        }
+        neighbour(&fleet).await;
+        fleet.assert_sound();
+    }
+}
+
+/// A key that is flooded leaves the time of another as it is.
+async fn neighbour(fleet: &Fleet) {
+    let admin = fleet.admin(0);
+    let stock = admin.stock("neighbour").await;
+    let often = admin.create_key(&stock.customer, json!({ "rateLimitRpm": 1_000_000 })).await.text;
+    let flooded = admin.create_key(&stock.customer, json!({ "rateLimitRpm": 60 })).await.text;
+    let client = fleet.client(0, &often);
+    eventually(PATIENCE, || async { client.get(&stock.path()).await.is(200) }).await;
+    let pace = Pace {
+        address: client.base().trim_start_matches("http://").parse().unwrap(),
+        path: stock.path(),
+        key: often,
+        bytes: stock.bytes.clone(),
+        connections: 4,
+        rate: 400,
+        time: Duration::from_secs(5),
+    };
+    let p99 = |took: &[Duration]| took[(took.len() - 1) * 99 / 100];
+    let (mut quiet, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..7 {
+        quiet.push(p99(&pace.run().await));
+        let stop = tokio_util::sync::CancellationToken::new();
+        let flood = tokio::spawn(flood(fleet.client(0, &flooded), stock.path(), stop.clone()));
+        beside.push(p99(&pace.run().await));
+        stop.cancel();
+        let sent = flood.await.unwrap();
+        assert!(sent > 1_000, "{sent}");
+    }
+    quiet.sort_unstable();
+    beside.sort_unstable();
+    println!(
+        "{} edges: p99 of a neighbour {:.0?} without, {:.0?} beside a flood",
+        fleet.edges.len(),
+        quiet[3],
+        beside[3]
+    );
+}
+
+/// 300 requests a second of a key whose minute is long spent.
+async fn flood(client: Client, path: String, stop: tokio_util::sync::CancellationToken) -> usize {
+    let (mut sent, mut every) = (0, tokio::time::interval(Duration::from_micros(3_333)));
+    while !stop.is_cancelled() {
+        every.tick().await;
+        client.get(&path).await;
+        sent += 1;
+    }
+    sent
+}
