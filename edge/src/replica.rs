@@ -33,12 +33,22 @@ use filter::Filter;
 
 /// The replica could not be read or written: disk full, damaged, out of memory.
 #[derive(Debug, thiserror::Error)]
-#[error("the replica failed: {0}")]
-pub struct ReplicaFault(String);
+#[error("the replica failed: {says}")]
+pub struct ReplicaFault {
+    says: String,
+    /// Whether its file is of no more use.
+    is_damage: bool,
+}
+
+impl ReplicaFault {
+    fn new(says: impl std::fmt::Display) -> Self {
+        Self { says: says.to_string(), is_damage: false }
+    }
+}
 
 impl From<Unreadable> for ReplicaFault {
     fn from(error: Unreadable) -> Self {
-        Self(error.to_string())
+        Self::new(error)
     }
 }
 
@@ -59,6 +69,8 @@ pub struct Replica {
     position: watch::Sender<Position>,
     /// Whether the position is one: told apart, because every request asks, and a look at the position is a lock.
     is_usable: AtomicBool,
+    /// Whether its file was found to be damaged: a snapshot must take its place.
+    is_damaged: AtomicBool,
     head_issued_at: AtomicI64,
 }
 
@@ -80,6 +92,7 @@ impl Replica {
             denied,
             position: watch::channel(position).0,
             is_usable: AtomicBool::new(position.epoch != 0),
+            is_damaged: AtomicBool::new(false),
             head_issued_at: AtomicI64::new(issued_at.millis()),
         })
     }
@@ -125,7 +138,7 @@ impl Replica {
     /// # Errors
     /// When the disk cannot be read.
     pub fn key_of(&self, digest: &Digest) -> Result<Option<(KeyPolicy, Digests)>, ReplicaFault> {
-        self.file.key_of(digest)
+        self.seen(self.file.key_of(digest))
     }
 
     /// The record at `address`; `None` when there is none, or none that this edge can read: absence denies.
@@ -133,7 +146,7 @@ impl Replica {
     /// # Errors
     /// When the disk cannot be read.
     pub fn record(&self, address: &Address) -> Result<Option<Record>, ReplicaFault> {
-        self.file.record(address)
+        self.seen(self.file.record(address))
     }
 
     /// Whether a session was ended before its time: by a denial, or by its record, also one that only a newer edge can
@@ -179,12 +192,12 @@ impl Replica {
     fn keep_denials(&self) -> Result<(), ReplicaFault> {
         let reached = self.position().sequence;
         let open = self.denied.those(|at| at > reached);
-        if open.is_empty() { Ok(()) } else { self.file.deny(&open) }
+        if open.is_empty() { Ok(()) } else { self.seen(self.file.deny(&open)) }
     }
 
     /// Commits a whole change. The position moves only with [`Replica::advance`], after the caches were told.
     fn apply(&self, parts: &[Batch]) -> Result<Changed, ReplicaFault> {
-        let changed = self.file.apply(parts)?;
+        let changed = self.seen(self.file.apply(parts))?;
         for digest in &changed.digests {
             self.filter.add(digest);
         }
@@ -223,7 +236,22 @@ impl Replica {
     /// does not look older than it is.
     fn note_head(&self, issued_at: Timestamp) -> Result<(), ReplicaFault> {
         let before = self.head_issued_at.fetch_max(issued_at.millis(), Ordering::Relaxed);
-        if before / 60_000 < issued_at.millis() / 60_000 { self.file.note_issued(issued_at) } else { Ok(()) }
+        if before / 60_000 < issued_at.millis() / 60_000 {
+            self.seen(self.file.note_issued(issued_at))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn seen<T>(&self, done: Result<T, ReplicaFault>) -> Result<T, ReplicaFault> {
+        done.inspect_err(|fault| {
+            self.is_damaged.store(fault.is_damage || self.is_damaged(), Ordering::Release)
+        })
+    }
+
+    /// Whether its file is of no more use. What was read of it serves on until a snapshot has taken its place.
+    fn is_damaged(&self) -> bool {
+        self.is_damaged.load(Ordering::Acquire)
     }
 }
 

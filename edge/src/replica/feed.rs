@@ -9,6 +9,7 @@ pub mod pace;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::bus::{BusError, Cursor, Feed, LogId, News};
@@ -128,6 +129,8 @@ impl Follower {
             self.pace.tell(false);
             let name = self.pace.carrier();
             match round {
+                // By redb, where it does not expect what it finds.
+                Err(Broken::Panicked) => self.applier.replica.is_damaged.store(true, Ordering::Release),
                 // A control plane that starts beside this edge will publish in a moment.
                 Err(Broken::NoHead) => tracing::debug!(name, "nothing has been published yet"),
                 Err(error) if !away => {
@@ -179,7 +182,9 @@ impl Follower {
     /// is as fresh as it is.
     async fn look(&self, head: &Head, memory: &mut Memory) -> Result<(), Broken> {
         let mine = self.position();
-        if mine.epoch < head.epoch || mine.epoch == 0 {
+        // Of a damaged file only what is not behind takes the place: what was in force stays in force.
+        let mends = self.applier.replica.is_damaged() && head.position() >= mine;
+        if mine.epoch < head.epoch || mine.epoch == 0 || mends {
             self.applier.rebuild(self.feed.as_ref(), head).await?;
             *memory = Memory::at(self.position());
         }

@@ -1,6 +1,7 @@
 //! The tables on disk (redb): records by address, key ids by digest, denials, and where it all stands.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use common::digest::Digest;
@@ -34,37 +35,41 @@ const MOST_CHECKED_BYTES: u64 = 256 << 20;
 macro_rules! faults {
     ($($error:ty),*) => { $(impl From<$error> for ReplicaFault {
         fn from(error: $error) -> Self {
-            Self(error.to_string())
+            let error = redb::Error::from(error);
+            Self { says: error.to_string(), is_damage: is_damage(&error) }
         }
     })* };
 }
 
-faults!(
-    redb::CommitError,
-    redb::DatabaseError,
-    redb::StorageError,
-    redb::TableError,
-    redb::TransactionError,
-    std::io::Error
-);
+faults!(redb::CommitError, redb::DatabaseError, redb::StorageError, redb::TableError, redb::TransactionError);
+
+impl From<std::io::Error> for ReplicaFault {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(error)
+    }
+}
 
 pub(super) struct File {
+    path: PathBuf,
     /// What readers see: opened once a commit instead of once a look-up, which costs more than the look-up itself.
-    /// Stands before the database, which is closed after its readers.
     view: ArcSwap<View>,
-    database: Database,
+    /// What the feed writes: another one after damage.
+    database: ArcSwap<Database>,
 }
 
 /// The tables as the last commit left them.
 struct View {
     records: ReadOnlyTable<&'static str, &'static [u8]>,
     digests: ReadOnlyTable<&'static [u8; 32], &'static str>,
+    /// Closed after its last reader.
+    _database: Arc<Database>,
 }
 
 impl View {
-    fn of(database: &Database) -> Result<Self, ReplicaFault> {
+    fn of(database: &Arc<Database>) -> Result<Self, ReplicaFault> {
         let read = database.begin_read()?;
-        Ok(Self { records: read.open_table(RECORDS)?, digests: read.open_table(DIGESTS)? })
+        let (records, digests) = (read.open_table(RECORDS)?, read.open_table(DIGESTS)?);
+        Ok(Self { records, digests, _database: database.clone() })
     }
 
     fn record(&self, address: &Address) -> Result<Option<Record>, ReplicaFault> {
@@ -80,10 +85,12 @@ impl File {
         let database = match create(&path) {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
-                return Err(ReplicaFault(format!("{} is in use by another edge", path.display())));
+                return Err(ReplicaFault::new(format!("{} is in use by another edge", path.display())));
             }
             // The disk is full or not ours: no reason to give up what may be the only thing to serve from.
-            Err(error) if !is_damage(&error) => return Err(error.into()),
+            Err(DatabaseError::Storage(StorageError::Io(error))) if !is_of_the_file(&error) => {
+                return Err(error.into());
+            }
             Err(error) => {
                 // Disposable: begin anew and let the feed fill it.
                 tracing::error!(%error, "the replica is damaged: beginning a new one");
@@ -92,24 +99,22 @@ impl File {
             }
         };
         let tables = database.begin_write()?;
-        tables.open_table(RECORDS)?;
-        tables.open_table(DIGESTS)?;
-        tables.open_table(DENIED)?;
-        tables.open_table(PLACE)?;
+        make_tables(&tables)?;
         tables.commit()?;
-        Ok(Self { view: ArcSwap::from_pointee(View::of(&database)?), database })
+        let database = Arc::new(database);
+        Ok(Self { path, view: ArcSwap::from_pointee(View::of(&database)?), database: ArcSwap::new(database) })
     }
 
     /// Readers see it from when this returns, and all of it. After every commit, however small: the pages that it freed
     /// are kept for as long as somebody reads as before.
     fn commit(&self, write: WriteTransaction) -> Result<(), ReplicaFault> {
         write.commit()?;
-        self.view.store(View::of(&self.database)?.into());
+        self.view.store(View::of(&self.database.load_full())?.into());
         Ok(())
     }
 
     pub(super) fn position(&self) -> Result<(Position, Timestamp), ReplicaFault> {
-        let table = self.database.begin_read()?.open_table(PLACE)?;
+        let table = self.database.load().begin_read()?.open_table(PLACE)?;
         let number =
             |name: &str| -> Result<u64, ReplicaFault> { Ok(table.get(name)?.map_or(0, |v| v.value())) };
         let issued = i64::try_from(number("issued")?).unwrap_or(0);
@@ -154,7 +159,7 @@ impl File {
     }
 
     pub(super) fn denied(&self) -> Result<Vec<(Address, u64)>, ReplicaFault> {
-        let table = self.database.begin_read()?.open_table(DENIED)?;
+        let table = self.database.load().begin_read()?.open_table(DENIED)?;
         let mut denied = Vec::new();
         for row in table.iter()? {
             let (address, sequence) = row?;
@@ -177,20 +182,20 @@ impl File {
     }
 
     pub(super) fn deny(&self, denials: &[(Address, u64)]) -> Result<(), ReplicaFault> {
-        let write = self.database.begin_write()?;
+        let write = self.database.load().begin_write()?;
         deny(&write, denials)?;
         self.commit(write)
     }
 
     pub(super) fn note_issued(&self, issued: Timestamp) -> Result<(), ReplicaFault> {
-        let write = self.database.begin_write()?;
+        let write = self.database.load().begin_write()?;
         note_issued(&write, issued)?;
         self.commit(write)
     }
 
     /// All parts in one commit, on disk when this returns.
     pub(super) fn apply(&self, parts: &[Batch]) -> Result<Changed, ReplicaFault> {
-        let write = self.database.begin_write()?;
+        let write = self.database.load().begin_write()?;
         let mut changed = Changed::default();
         {
             let mut writer = Writer::open(&write)?;
@@ -207,20 +212,43 @@ impl File {
 
     /// Begins the replacement of everything: readers go on with what was, until it is committed.
     pub(super) fn replace(&self) -> Result<Replacement<'_>, ReplicaFault> {
-        let write = self.database.begin_write()?;
+        let write = self.database.load().begin_write()?;
         write.delete_table(RECORDS)?;
         write.delete_table(DIGESTS)?;
         write.delete_table(DENIED)?;
         // Made again now: a snapshot without records must leave tables behind, too.
         Writer::open(&write)?;
-        Ok(Replacement { file: self, write, records: 0 })
+        Ok(Replacement { file: self, write, anew: None, records: 0 })
     }
+
+    /// The same in a new file, which takes the place of this one: nothing can be made of one that is damaged.
+    pub(super) fn replace_damaged(&self) -> Result<Replacement<'_>, ReplicaFault> {
+        let path = self.path.with_extension("next");
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+        let database = create(&path)?;
+        let write = database.begin_write()?;
+        make_tables(&write)?;
+        Ok(Replacement { file: self, write, anew: Some((path, Arc::new(database))), records: 0 })
+    }
+}
+
+fn make_tables(write: &WriteTransaction) -> Result<(), ReplicaFault> {
+    write.open_table(RECORDS)?;
+    write.open_table(DIGESTS)?;
+    write.open_table(DENIED)?;
+    write.open_table(PLACE)?;
+    Ok(())
 }
 
 /// A replacement under way; dropped, it never happened.
 pub(super) struct Replacement<'f> {
     file: &'f File,
     write: WriteTransaction,
+    /// The new file, where that is one.
+    anew: Option<(PathBuf, Arc<Database>)>,
     records: u64,
 }
 
@@ -240,12 +268,17 @@ impl Replacement<'_> {
         if self.records != head.records {
             let says =
                 format!("the buckets hold {} records, their head counts {}", self.records, head.records);
-            return Err(ReplicaFault(says));
+            return Err(ReplicaFault::new(says));
         }
         deny(&self.write, open)?;
         place(&self.write, head.position())?;
         note_issued(&self.write, head.issued_at)?;
-        self.file.commit(self.write)
+        let Some((path, database)) = self.anew else { return self.file.commit(self.write) };
+        self.write.commit()?;
+        self.file.view.store(View::of(&database)?.into());
+        self.file.database.store(database);
+        // Last: until then the next start finds what there was, damaged as it is, and begins anew itself.
+        Ok(std::fs::rename(path, &self.file.path)?)
     }
 }
 
@@ -261,13 +294,17 @@ fn create(path: &Path) -> Result<Database, DatabaseError> {
 }
 
 /// Whether a file is to blame, rather than the disk or the permissions.
-fn is_damage(error: &DatabaseError) -> bool {
+fn is_of_the_file(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
+}
+
+/// Whether an open file cannot be used any more: redb gives one up after the first error of its disk.
+fn is_damage(error: &redb::Error) -> bool {
     match error {
-        DatabaseError::Storage(StorageError::Io(error)) => {
-            matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
-        }
-        _ => true,
+        redb::Error::Io(error) => is_of_the_file(error),
+        redb::Error::Corrupted(_) | redb::Error::PreviousIo => true,
+        _ => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use common::bus::{BusError, Feed};
 use common::wire::v1::{Entry, Head, bucket};
+use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 
 use super::{Replica, ReplicaFault, SharedReplica};
@@ -29,7 +30,7 @@ pub(super) async fn rebuild(
         move || replica.replace(&head, receive)
     });
     let fetched = fetch(feed, head, send).await;
-    let written = writing.await.map_err(|e| ReplicaFault(e.to_string()))?;
+    let written = writing.await.map_err(ReplicaFault::new)?;
     // A bucket that could not be fetched also breaks the writing; the cause is the better message.
     fetched?;
     Ok(written?)
@@ -60,7 +61,8 @@ impl Replica {
         head: &Head,
         mut buckets: mpsc::Receiver<Option<Vec<Entry>>>,
     ) -> Result<(), ReplicaFault> {
-        let mut replacement = self.file.replace()?;
+        let damaged = self.is_damaged();
+        let mut replacement = if damaged { self.file.replace_damaged()? } else { self.file.replace()? };
         while let Some(entries) = buckets.blocking_recv() {
             match entries {
                 Some(entries) => replacement.put_all(&entries)?,
@@ -68,11 +70,12 @@ impl Replica {
                     // The snapshot tells the whole truth up to its position; later denials stay.
                     let open = self.denied.those(|at| self.outlasts(head.position(), at));
                     replacement.commit(head, &open)?;
+                    self.is_damaged.fetch_and(!damaged, Ordering::AcqRel);
                     self.filter.rebuild(&self.file)?;
                     return Ok(());
                 }
             }
         }
-        Err(ReplicaFault("the snapshot did not arrive whole".to_owned()))
+        Err(ReplicaFault::new("the snapshot did not arrive whole"))
     }
 }

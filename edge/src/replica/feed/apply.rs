@@ -199,7 +199,8 @@ impl Applier {
     /// Replaces the whole replica by a snapshot, unless another carrier has brought as much meanwhile.
     pub(super) async fn rebuild(&self, feed: &dyn Feed, head: &Head) -> Result<(), Broken> {
         let _turn = self.turn.lock().await;
-        if self.replica.is_usable() && self.replica.position() >= head.position() {
+        let is_sound = self.replica.is_usable() && !self.replica.is_damaged();
+        if is_sound && self.replica.position() >= head.position() {
             return Ok(());
         }
         if let Err(error) = rebuild(&self.replica, feed, head).await {

@@ -204,6 +204,10 @@ impl Edge {
         self.refusals.count(what)
     }
 
+    pub(super) fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
     /// Waits until exactly this position is in force.
     pub(super) async fn reaches(&self, epoch: u64, sequence: u64) {
         let wanted = Position { epoch, sequence };

@@ -5,8 +5,8 @@ use common::wire::Position;
 use tempfile::TempDir;
 
 use super::followed::{Desk, Edge};
-use super::world::{digest, key, key_at, key_of};
-use crate::replica::Replica;
+use super::world::{digest, gone, key, key_at, key_of};
+use crate::replica::{Replica, ReplicaFault};
 
 /// A directory that a replica of two keys, at position 1.2, was left in.
 async fn left_behind(desk: &Desk) -> TempDir {
@@ -89,6 +89,28 @@ async fn a_damaged_file_is_put_aside_and_built_again() {
         assert!(edge.has(&key_at("key_1")) && edge.has(&key_at("key_2")), "{what}");
         assert_eq!(key_of(&edge.replica, 2), Some("key_2".parse().unwrap()), "{what}");
     }
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_while_it_is_used_is_built_again_in_another() {
+    let desk = Desk::new();
+    desk.snapshot(1, &[key("key_1", 1)]).await;
+    let edge = Edge::follow(&desk);
+    edge.reaches(1, 1).await;
+    let path = edge.directory().join("replica.redb");
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    // What the first read of a page that is not in memory comes to.
+    let fault = ReplicaFault::from(redb::StorageError::Corrupted("a page".to_owned()));
+    assert!(edge.replica.seen::<()>(Err(fault)).is_err());
+    desk.change(1, 2, &[gone(key_at("key_1")), key("key_2", 2)]).await;
+    desk.snapshot(2, &[key("key_2", 2)]).await;
+    desk.change(2, 3, &[key("key_3", 3)]).await;
+    edge.reaches(1, 3).await;
+    let there = |edge: &Edge| [1, 2, 3].map(|number| edge.has(&key_at(&format!("key_{number}"))));
+    assert_eq!(there(&edge), [false, true, true]);
+    let again = Edge::follow_in(&desk, edge.end().await, &[]);
+    assert_eq!(again.replica.position().sequence, 3, "what it wrote is what the next start finds");
+    assert_eq!(there(&again), [false, true, true]);
 }
 
 #[test]
