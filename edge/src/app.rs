@@ -192,7 +192,7 @@ pub async fn prepare(
     tasks.spawn(sweep(edge.clone(), stop.clone()));
     if let Some(arbiter) = arbiter {
         let name = format!("{}-{:x}", config.edge_id, edge.nonce);
-        tasks.spawn(Negotiator::new(arbiter, edge.clone(), name, count_file).run(stop.clone()));
+        tasks.spawn(Negotiator::new(arbiter, edge.clone(), name, count_file).run(drained.clone()));
     }
     if let Some(renewal) = renewal {
         tasks.spawn(renewal.run(edge.metrics.ended(), stop.clone()));
