@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use benches::{Rooms, head, key_text, rooms};
+use common::bus::arbiter::{Share, Verdict};
 use common::credential;
 use common::digest::Digest;
+use common::id::KeyId;
 use common::key::{Owner, Presented};
 use common::limit::RequestsPerMinute;
 use common::policy::{self, Facts};
 use common::runtime::clock::SystemClock;
 use common::time::Timestamp;
-use edge::gate::budget::Budgets;
+use edge::gate::budget::{Budgets, Fleet};
 use edge::keyring::KeyEntry;
 use edge::observe::Metrics;
 use edge::replica::SharedReplica;
@@ -146,6 +148,8 @@ fn single(hot: &Arc<Rooms>) -> Vec<Stage> {
     let (budgets, id) = (Budgets::default(), entry.policy.id.clone());
     let limit = RequestsPerMinute::new(u32::MAX).expect("a limit");
     stages.push(stage("budget", || (), move |()| budgets.spend(&id, limit, arrival(began)).0.is_ok()));
+    let (budgets, id) = (Budgets::shared(Fleet::new(3, Box::new(|_| ()))), entry.policy.id.clone());
+    stages.push(stage("budget, lent", || (), move |()| spend_lent(&budgets, &id, limit, arrival(began))));
     let ledger = Ledger::new(Arc::new(SystemClock), Metrics::new("bench").reports());
     let ask = Ask::parse(parts.clone(), arrival(began), &Table::new("").expect("a table")).expect("a head");
     let account = move |()| {
@@ -157,6 +161,16 @@ fn single(hot: &Arc<Rooms>) -> Vec<Stage> {
     let (hot, ask) = (hot.clone(), parsed(&head(GARBAGE), began));
     stages.push(stage("gate, garbage", || (), move |()| hot.gate.admit(&ask).is_ok()));
     stages
+}
+
+/// Of a lease, which somebody renews once a second.
+fn spend_lent(budgets: &Budgets, key: &KeyId, limit: RequestsPerMinute, arrival: Arrival) -> bool {
+    let spent = budgets.try_spend(key, limit, arrival);
+    if spent.is_none() && budgets.claim(key, 1, arrival.tick).is_some() {
+        let share = Share { lease: u32::MAX, free: u32::MAX, ..Share::default() };
+        budgets.settle(key, &Verdict::Shared(share), arrival.tick);
+    }
+    spent.is_some_and(|(spent, _)| spent.is_ok())
 }
 
 fn parsed(parts: &Parts, began: Instant) -> Ask {

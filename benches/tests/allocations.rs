@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use allocation_counter::measure;
+use common::bus::arbiter::{Share, Verdict};
+use common::limit::RequestsPerMinute;
 use common::runtime::clock::SystemClock;
 use common::time::Timestamp;
+use edge::gate::budget::{Budgets, Fleet};
 use edge::observe::Metrics;
 use edge::report::{Account, Ledger};
 use edge::request::{Arrival, Ask, Table};
@@ -80,4 +83,19 @@ fn garbage_is_refused_without_an_allocation() {
     garbage.replace_range(garbage.len() - 6.., "zzzzzz");
     let allocations = allocations("/v1/applications", "x-api-key", &garbage, false);
     assert_eq!(allocations, 0, "in {TIMES} requests");
+}
+
+#[test]
+fn a_key_with_a_lease_is_admitted_without_an_allocation() {
+    let budgets = Budgets::shared(Fleet::new(3, Box::new(|_| ())));
+    let (key, limit) = ("key_1".parse().unwrap(), RequestsPerMinute::new(1_000_000).unwrap());
+    assert!(budgets.try_spend(&key, limit, arrival(0)).is_none(), "the first asks");
+    budgets.claim(&key, 1, arrival(0).tick).unwrap();
+    let share = Share { lease: 10 * TIMES, free: 10 * TIMES, ..Share::default() };
+    budgets.settle(&key, &Verdict::Shared(share), arrival(0).tick);
+    let spend =
+        |number| budgets.try_spend(&key, limit, arrival(number)).is_some_and(|(spent, _)| spent.is_ok());
+    assert!(spend(1));
+    let counted = measure(|| assert!((0..TIMES).all(spend)));
+    assert_eq!(counted.count_total, 0, "in {TIMES} requests");
 }

@@ -107,7 +107,7 @@ impl Negotiator {
         self.edge.began.elapsed()
     }
 
-    /// Talks until `stop`.
+    /// Talks until `stop`: as long as anybody is served.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -213,7 +213,10 @@ impl Negotiator {
             Some(error) if self.answers => {
                 tracing::warn!(%error, "the arbiter of limits does not answer: keys have their fair shares");
             }
-            None if !self.answers => tracing::info!("the arbiter of limits answers again"),
+            None if !self.answers => {
+                tracing::info!("the arbiter of limits answers again");
+                self.edge.gate.budgets().untold().iter().for_each(|key| self.edge.wishes.minutes.want(key));
+            }
             _ => {}
         }
         self.answers = error.is_none();

@@ -12,6 +12,8 @@ use serde_json::json;
 use support::paced::Pace;
 use support::{Client, Fleet, PATIENCE, eventually};
 
+use support::simulation::{Case, Shape, Told as Simulated, exact, leases, reconciled, split, traffic};
+
 const LIMIT: u32 = 600;
 const LONG: Duration = Duration::from_secs(140);
 const WINDOW: Duration = Duration::from_secs(60);
@@ -152,4 +154,45 @@ async fn flood(client: Client, path: String, stop: tokio_util::sync::Cancellatio
         sent += 1;
     }
     sent
+}
+
+/// The table of docs/limits.md.
+#[test]
+fn the_ways_to_keep_a_limit_are_compared() {
+    println!(
+        "| edges | traffic | load | round trip | leases | calls/s per edge, waited | told every 100 ms | fixed shares |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for edges in [3, 8] {
+        for shape in [Shape::Even, Shape::Skewed, Shape::FlipFlop, Shape::Burst] {
+            for load in [0.9, 3.0] {
+                for latency in [100, 1_000, 10_000] {
+                    row(&Case { edges, shape, limit: LIMIT, load, latency, seconds: 180, seed: 7 });
+                }
+            }
+        }
+    }
+}
+
+fn row(case: &Case) {
+    let asked = traffic(case);
+    let ideal = exact(case, &asked);
+    // What one count for all would have admitted, and this did not.
+    let lost = |told: &Simulated| {
+        100.0 * (ideal.admitted() as f64 - told.admitted() as f64) / ideal.admitted() as f64
+    };
+    let cell = |told: &Simulated| format!("{}, {:.1} %", told.worst_minute(), lost(told).max(0.0));
+    let ours = leases(case, &asked);
+    let calls = ours.calls as f64 / case.seconds as f64 / case.edges as f64;
+    let (others, trip) = ((reconciled(case, &asked), split(case, &asked)), case.latency as f64 / 500.0);
+    println!(
+        "| {} | {:?} | {} | {trip} ms | {} | {calls:.1}, {:.0} % | {} | {} |",
+        case.edges,
+        case.shape,
+        case.load,
+        cell(&ours),
+        ours.waited().0,
+        cell(&others.0),
+        cell(&others.1)
+    );
 }

@@ -117,6 +117,13 @@ impl Budgets {
         }
     }
 
+    /// The keys of which the arbiter has not heard all: those that were spent without a lease.
+    pub fn untold(&self) -> Vec<KeyId> {
+        let is_untold = |lease: &Lease| lease.is_untold();
+        let untold = self.minutes.iter().filter(|minute| minute.lease.as_deref().is_some_and(is_untold));
+        untold.map(|minute| minute.key().clone()).collect()
+    }
+
     /// The keys of which an arbiter must be told that has forgotten everything.
     pub fn forgotten(&self) -> Vec<KeyId> {
         let mut keys = Vec::new();

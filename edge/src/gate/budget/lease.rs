@@ -173,6 +173,11 @@ impl Lease {
         last.is_some_and(|at| tick < at + LEASE + WINDOW + Duration::from_secs(2))
     }
 
+    /// Whether something was spent that nobody lent, and that no answer has confirmed.
+    pub(super) fn is_untold(&self) -> bool {
+        self.unlent > 0
+    }
+
     /// From now on the arbiter is told everything.
     pub(super) fn forget_answers(&mut self) {
         self.needs_all = true;

@@ -155,6 +155,18 @@ fn a_lease_is_renewed_before_it_is_spent_and_only_where_there_is_one_ahead_of_ne
 }
 
 #[test]
+fn what_was_spent_while_the_arbiter_was_away_is_told_when_it_is_back() {
+    let edge = Edge::of(3, 600);
+    edge.budgets.fleet().unwrap().note_answer(false);
+    assert_eq!((edge.hurry(0), edge.hurry(300)), (true, true));
+    assert_eq!(edge.budgets.untold(), [key()]);
+    let claim = edge.claim(0, 1_000);
+    assert_eq!((claim.total, claim.spent), (2, vec![(500, 1), (750, 1)]));
+    edge.hear(lease(0, 500), 1_001);
+    assert!(edge.budgets.untold().is_empty());
+}
+
+#[test]
 fn who_came_before_an_answer_and_finds_nothing_after_it_asks_again_and_takes_no_share() {
     let edge = Edge::of(3, 600);
     assert!(edge.ask(10).is_none());
