@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use common::bus::{EdgeBus, Reports};
 use common::mac::{MacKeys, Purpose};
 use common::runtime::clock::Clock;
+use common::wire::address::Address;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,6 +26,7 @@ use crate::replica::feed::{Follower, Observer};
 use crate::replica::{Changed, Replica, SharedReplica};
 use crate::report::{Ledger, Reporter, Spool};
 use crate::request::{Proxies, Table};
+use crate::transfers::Transfers;
 
 /// Why an edge cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,7 @@ pub struct Edge {
     pub(crate) gate: Gate,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) origin: Origin,
+    pub(crate) transfers: Arc<Transfers>,
     /// Whether files may be sent without a copy.
     pub(crate) zero_copy: bool,
     pub(crate) forwarder: Forwarder,
@@ -117,21 +120,27 @@ impl Running {
     }
 }
 
-/// Keeps the decoded copies of both rooms that have some.
+/// Keeps the decoded copies of both rooms that have some, and then cuts what went out by what they said before.
 struct Copies {
     keyring: Arc<Keyring>,
-    catalog: Arc<Catalog>,
+    edge: Arc<Edge>,
 }
 
 impl Observer for Copies {
+    fn denied(&self, addresses: &[Address]) {
+        self.edge.review(addresses);
+    }
+
     fn changed(&self, changed: &Changed) {
         self.keyring.refresh(changed);
-        self.catalog.refresh(changed);
+        self.edge.catalog.refresh(changed);
+        self.edge.review(&changed.addresses);
     }
 
     fn replaced(&self) {
         self.keyring.refresh_all();
-        self.catalog.refresh_all();
+        self.edge.catalog.refresh_all();
+        tokio::spawn(self.edge.clone().review_all());
     }
 }
 
@@ -172,7 +181,7 @@ pub async fn prepare(
     let tasks = TaskTracker::new();
     let drained = CancellationToken::new();
     let admin_address = start_admin(&config, &edge, &tasks, (&stop, &drained)).await?;
-    let observer = Arc::new(Copies { keyring, catalog });
+    let observer = Arc::new(Copies { keyring, edge: edge.clone() });
     let follower =
         Follower { replica: replica.clone(), feed: bus.clone(), keys: config.snapshot_keys, observer };
     tasks.spawn(follower.run(stop.clone()));
@@ -229,6 +238,7 @@ fn build(
             .with_tenancy(config.tenancy),
         catalog: catalog.clone(),
         zero_copy: config.zero_copy,
+        transfers: Arc::new(Transfers::new(metrics.transfers())),
         origin: Origin::new(config.blobs.clone(), config.held_files),
         forwarder: Forwarder::new(config.control_plane.clone(), site, keys, replica.clone())
             .map_err(other)?,

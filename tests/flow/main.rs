@@ -35,6 +35,7 @@ mod read_your_writes;
 mod refusals;
 mod reports;
 mod resumable;
+mod revoked_transfers;
 mod rotation;
 mod servers;
 mod sessions;

@@ -14,6 +14,7 @@ use super::chunk::Chunk;
 use super::receipt::{Slip, Tally};
 use super::window::{Window, Windows};
 use crate::origin::ImmutableFile;
+use crate::transfers::Transfer;
 
 type Foreign = Pin<Box<dyn http_body::Body<Data = Bytes, Error = io::Error> + Send>>;
 
@@ -82,6 +83,14 @@ impl Body {
         }
     }
 
+    /// The transfer that it is the body of, if that runs long enough to be cut.
+    pub fn transfer(&self) -> Option<&Arc<Transfer>> {
+        match &self.0 {
+            Kind::Pieces(pieces) => pieces.transfer.as_ref(),
+            Kind::Stream(_) => None,
+        }
+    }
+
     /// A body that comes from elsewhere and is passed on as it comes.
     pub fn stream(body: Foreign) -> Self {
         Self(Kind::Stream(body))
@@ -129,6 +138,7 @@ struct Pieces {
     windows: Windows,
     /// After a failed read there is no end, only the failure again.
     broken: bool,
+    transfer: Option<Arc<Transfer>>,
     tally: Option<Arc<Tally>>,
 }
 
@@ -136,6 +146,7 @@ impl Pieces {
     fn new(pieces: impl IntoIterator<Item = Piece>, slip: Option<Slip>) -> Self {
         let pieces: SmallVec<[_; 1]> = pieces.into_iter().filter(|piece| piece.len() > 0).collect();
         let remaining = pieces.iter().map(Piece::len).sum();
+        let transfer = slip.as_ref().and_then(Slip::transfer);
         let tally = slip.map(|slip| Tally::new(slip, remaining));
         Self {
             first: None,
@@ -143,6 +154,7 @@ impl Pieces {
             remaining,
             windows: Windows::default(),
             broken: false,
+            transfer,
             tally,
         }
     }
@@ -150,6 +162,9 @@ impl Pieces {
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Chunk>>> {
         if self.broken {
             return Poll::Ready(Some(Err(io::Error::other("the body broke before its end"))));
+        }
+        if self.transfer.as_ref().is_some_and(|transfer| transfer.is_cut()) {
+            return self.cut();
         }
         if !self.windows.is_opening() {
             match self.first.take().or_else(|| self.others.next()) {
@@ -162,7 +177,12 @@ impl Pieces {
                 }
             }
         }
-        let opened = ready!(self.windows.poll_opened(context));
+        let Poll::Ready(opened) = self.windows.poll_opened(context) else {
+            return match &self.transfer {
+                Some(transfer) if transfer.is_cut_meanwhile(context) => self.cut(),
+                _ => Poll::Pending,
+            };
+        };
         self.broken = opened.is_err();
         Poll::Ready(Some(opened.map(|(chunk, rest)| {
             // What did not fit into the window comes next.
@@ -171,6 +191,12 @@ impl Pieces {
             }
             self.hand_out(chunk)
         })))
+    }
+
+    /// Nothing more of it is handed out.
+    fn cut(&mut self) -> Poll<Option<io::Result<Chunk>>> {
+        self.broken = true;
+        Poll::Ready(Some(Err(io::Error::other("the right to these bytes has ended"))))
     }
 
     fn hand_out(&mut self, chunk: Chunk) -> Chunk {

@@ -9,6 +9,8 @@ use common::time::Timestamp;
 use common::wire::v1::event::Carrier;
 use smallvec::SmallVec;
 
+use crate::transfers::{Running, Transfer};
+
 /// What an answer was for: known before its first byte, told after its last.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Errand {
@@ -56,11 +58,22 @@ pub struct Slip {
     errand: Errand,
     sent: Sent,
     witness: Arc<dyn Witness>,
+    running: Option<Running>,
 }
 
 impl Slip {
     pub fn new(errand: Errand, witness: Arc<dyn Witness>) -> Self {
-        Self { errand, sent: Sent::new(), witness }
+        Self { errand, sent: Sent::new(), witness, running: None }
+    }
+
+    /// The same of a transfer that runs until this is told.
+    #[must_use]
+    pub fn with(self, running: Option<Running>) -> Self {
+        Self { running, ..self }
+    }
+
+    pub(super) fn transfer(&self) -> Option<Arc<Transfer>> {
+        self.running.as_ref().map(|running| running.transfer().clone())
     }
 
     /// Bytes of the file from `from` up to `to` were handed over.
@@ -73,7 +86,7 @@ impl Slip {
     }
 
     fn end(self, completed: bool) {
-        let Self { errand, sent, witness } = self;
+        let Self { errand, sent, witness, .. } = self;
         witness.ended(Receipt { errand, sent, completed });
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::bus::{BusError, Cursor, Feed, LogId, News};
+use common::wire::address::Address;
 use common::wire::seal::{self, Kind};
 use common::wire::v1::{Batch, Denials, Head};
 use common::wire::{Position, Unreadable};
@@ -25,6 +26,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Told of every change after it is committed and before it counts as applied: what keeps decoded copies.
 pub trait Observer: Send + Sync + 'static {
+    /// These were denied: in force already, before anything is written.
+    fn denied(&self, _addresses: &[Address]) {}
+
     /// These records and keys changed.
     fn changed(&self, changed: &Changed);
 
@@ -195,7 +199,9 @@ impl Follower {
             memory.cursor.denials = id;
             match seal::open(Kind::Denials, &sealed, &self.keys).and_then(|payload| Denials::decode(&payload))
             {
-                Ok(denials) if denials.epoch == memory.cursor.epoch => self.replica.deny(&denials),
+                Ok(denials) if denials.epoch == memory.cursor.epoch => {
+                    self.observer.denied(&self.replica.deny(&denials));
+                }
                 Ok(_) => {}
                 Err(error) => tracing::error!(%error, %id, "denials refused"),
             }
