@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use common::bus::{Acks, EdgeBus, Reports};
 use common::mac::{MacKeys, Purpose};
 use common::runtime::clock::Clock;
+use common::wire::address::Address;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,7 @@ use crate::replica::{Changed, Replica, SharedReplica};
 use crate::report::{Ledger, Reporter, Spool};
 use crate::request::{Proxies, Table};
 use crate::shares::{Negotiator, Wants, read_count};
+use crate::transfers::Transfers;
 
 /// How long an edge that starts waits for the control plane to confirm its replica.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(1);
@@ -65,6 +67,7 @@ pub struct Edge {
     pub(crate) caps: Arc<Caps>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) origin: Origin,
+    pub(crate) transfers: Arc<Transfers>,
     /// Whether files may be sent without a copy.
     pub(crate) zero_copy: bool,
     pub(crate) forwarder: Forwarder,
@@ -147,21 +150,27 @@ impl Running {
     }
 }
 
-/// Keeps the decoded copies of both rooms that have some.
+/// Keeps the decoded copies of both rooms that have some, and then cuts what went out by what they said before.
 struct Copies {
     keyring: Arc<Keyring>,
-    catalog: Arc<Catalog>,
+    edge: Arc<Edge>,
 }
 
 impl Observer for Copies {
+    fn denied(&self, addresses: &[Address]) {
+        self.edge.review(addresses);
+    }
+
     fn changed(&self, changed: &Changed) {
         self.keyring.refresh(changed);
-        self.catalog.refresh(changed);
+        self.edge.catalog.refresh(changed);
+        self.edge.review(&changed.addresses);
     }
 
     fn replaced(&self) {
         self.keyring.refresh_all();
-        self.catalog.refresh_all();
+        self.edge.catalog.refresh_all();
+        tokio::spawn(self.edge.clone().review_all());
     }
 }
 
@@ -212,7 +221,7 @@ pub async fn prepare(
     let tasks = TaskTracker::new();
     let drained = CancellationToken::new();
     let admin_address = start_admin(&config, &edge, &tasks, (&stop, &drained)).await?;
-    let observer = Arc::new(Copies { keyring, catalog });
+    let observer = Arc::new(Copies { keyring, edge: edge.clone() });
     let (keys, refusals) = (config.snapshot_keys.clone(), edge.metrics.refusals());
     let applier = Arc::new(Applier::new(replica.clone(), keys, observer, refusals));
     let Following { confirmed, carriers } = follow(&config, (&edge, &bus), applier, (&tasks, &drained))?;
@@ -293,6 +302,7 @@ fn build(
         caps: Arc::default(),
         catalog: catalog.clone(),
         zero_copy: config.zero_copy,
+        transfers: Arc::new(Transfers::new(metrics.transfers())),
         origin: Origin::new(config.blobs.clone(), config.held_files),
         forwarder: Forwarder::new(config.control_plane.clone(), site, keys, replica.clone())
             .map_err(other)?,

@@ -4,6 +4,7 @@ mod account;
 mod admission;
 mod delivery;
 mod lent;
+mod running;
 mod service;
 mod update;
 
@@ -126,8 +127,8 @@ impl Edge {
             Keyed::ListFiles => self.list(ask, caller, self.catalog.list_files(permit, ask)),
             Keyed::Download => {
                 let selected = self.catalog.select(permit, &Wanted::parse(ask)?, ask.channel())?;
-                self.deliver(ask, caller, &Delivery { permit, selected: &selected, carrier: Carrier::Key })
-                    .await
+                let (carrier, channel) = (Carrier::Key, ask.channel());
+                self.deliver(ask, caller, &Delivery { permit, selected: &selected, carrier, channel }).await
             }
             Keyed::IssueLink => self.issue_link(permit, ask, caller),
             Keyed::ShareFile => Box::pin(self.share(permit, ask, body, caller)).await,
@@ -145,7 +146,8 @@ impl Edge {
                 let file = self.origin.open(&object.digest, object.size).await?;
                 let file = file.ok_or(Fault::BytesMissing(object.digest))?;
                 let slip = Slip::new(delivery.errand(ask, caller), self.ledger.clone()).holding(place);
-                Ok(transfer.into_response(&file, slip).map(|body| body.paced(paced)))
+                let running = self.enter(ask, delivery, (&transfer, paced.is_some()))?;
+                Ok(transfer.into_response(&file, slip.with(running)).map(|body| body.paced(paced)))
             }
         }
     }

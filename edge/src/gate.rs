@@ -3,6 +3,7 @@
 //! Order of refusal: malformed, without a tenant where there are several, unknown, dead, inactive, address, minute, scope. Failed authentications are charged to
 //! their source address, never to a key: a valid key from the same address is not delayed by them.
 
+mod again;
 pub mod budget;
 mod limiter;
 mod permit;
@@ -28,6 +29,7 @@ use crate::error::{Failure, Refusal};
 use crate::keyring::{Holder, KeyEntry, Keyring};
 use crate::replica::SharedReplica;
 use crate::request::{Arrival, Ask};
+pub use again::Right;
 use budget::{Budgets, Spent, Standing};
 use limiter::Failures;
 use permit::Joined;

@@ -3,7 +3,8 @@
 //! A download walks forward through the rooms, each of which alone makes the next one's type:
 //! [`listen`] a request head, [`request`] an `Ask`, [`keyring`] the key's entry, [`gate`] a `Permit`,
 //! [`catalog`] an `Object`, [`deliver`] a `Plan` and its body. [`download`] is that walk, written down. When the body
-//! ends, it leaves a `Receipt`, of which [`report`] tells the desk; how far the edge has come, [`acknowledge`] does.
+//! ends, it leaves a `Receipt`, of which [`report`] tells the desk; how far the edge has come, [`acknowledge`] does. While
+//! it runs it is entered in [`transfers`], to be cut when its right ends.
 
 pub mod acknowledge;
 pub mod admin;
@@ -25,3 +26,4 @@ pub mod replica;
 pub mod report;
 pub mod request;
 pub mod shares;
+pub mod transfers;

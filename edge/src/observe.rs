@@ -3,6 +3,7 @@
 mod connections;
 mod metrics;
 mod reports;
+mod transfers;
 
 use std::ops::Range;
 
@@ -14,6 +15,7 @@ use crate::gate::budget::Standing;
 pub use connections::ConnectionMetrics;
 pub use metrics::Metrics;
 pub use reports::{Lost, ReportMetrics};
+pub use transfers::TransferMetrics;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");

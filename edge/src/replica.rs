@@ -179,12 +179,15 @@ impl Replica {
         Ok(records.into_iter().filter_map(|r| if let Record::Tier(t) = r { Some(t) } else { None }).collect())
     }
 
-    /// Takes rights away at once, in memory.
-    fn deny(&self, denials: &Denials) {
+    /// Takes rights away at once, in memory; gives whose.
+    fn deny(&self, denials: &Denials) -> Vec<Address> {
         // An address of a kind that this edge does not know has no rights here.
-        for address in denials.addresses.iter().filter_map(|text| text.parse::<Address>().ok()) {
-            self.denied.deny(address, denials.sequence);
+        let known: Vec<_> =
+            denials.addresses.iter().filter_map(|text| text.parse::<Address>().ok()).collect();
+        for address in &known {
+            self.denied.deny(address.clone(), denials.sequence);
         }
+        known
     }
 
     /// Keeps the denials that no change has followed yet for the next start. Mostly there are none: the change

@@ -39,6 +39,7 @@ mod refusals;
 mod reports;
 mod resumable;
 mod revocations;
+mod revoked_transfers;
 mod rotation;
 mod servers;
 mod sessions;

@@ -6,6 +6,7 @@
 
 mod bytes;
 mod cold;
+mod cuts;
 mod large;
 mod limits;
 mod machine;

@@ -15,6 +15,7 @@ use super::receipt::{Slip, Tally};
 use super::window::{Window, Windows};
 use crate::caps::Paced;
 use crate::origin::ImmutableFile;
+use crate::transfers::Transfer;
 
 type Foreign = Pin<Box<dyn http_body::Body<Data = Bytes, Error = io::Error> + Send>>;
 
@@ -67,6 +68,10 @@ impl Piece {
 /// The body of every answer of the edge. Its length is exact unless it is a stream.
 pub struct Body(Kind);
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are pieces: boxed, each would cost memory of its own"
+)]
 enum Kind {
     Pieces(Pieces),
     Stream(Foreign),
@@ -105,6 +110,14 @@ impl Body {
             pieces.paced = paced.map(|paced| Box::new(Pacing { paced, paid: 0, rest: None }));
         }
         self
+    }
+
+    /// The transfer that it is the body of, if that runs long enough to be cut.
+    pub fn transfer(&self) -> Option<&Arc<Transfer>> {
+        match &self.0 {
+            Kind::Pieces(pieces) => pieces.transfer.as_ref(),
+            Kind::Stream(_) => None,
+        }
     }
 
     /// A body that comes from elsewhere and is passed on as it comes.
@@ -154,6 +167,7 @@ struct Pieces {
     windows: Windows,
     /// After a failed read there is no end, only the failure again.
     broken: bool,
+    transfer: Option<Arc<Transfer>>,
     tally: Option<Arc<Tally>>,
     /// Of its own memory: most bodies have none.
     paced: Option<Box<Pacing>>,
@@ -171,6 +185,7 @@ impl Pieces {
     fn new(pieces: impl IntoIterator<Item = Piece>, slip: Option<Slip>) -> Self {
         let pieces: SmallVec<[_; 1]> = pieces.into_iter().filter(|piece| piece.len() > 0).collect();
         let remaining = pieces.iter().map(Piece::len).sum();
+        let transfer = slip.as_ref().and_then(Slip::transfer);
         let tally = slip.map(|slip| Tally::new(slip, remaining));
         Self {
             first: None,
@@ -178,6 +193,7 @@ impl Pieces {
             remaining,
             windows: Windows::default(),
             broken: false,
+            transfer,
             tally,
             paced: None,
         }
@@ -186,6 +202,9 @@ impl Pieces {
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Chunk>>> {
         if self.broken {
             return Poll::Ready(Some(Err(io::Error::other("the body broke before its end"))));
+        }
+        if self.transfer.as_ref().is_some_and(|transfer| transfer.is_cut()) {
+            return self.cut();
         }
         if !self.windows.is_opening() {
             ready!(self.poll_paid(context));
@@ -199,7 +218,12 @@ impl Pieces {
                 }
             }
         }
-        let opened = ready!(self.windows.poll_opened(context));
+        let Poll::Ready(opened) = self.windows.poll_opened(context) else {
+            return match &self.transfer {
+                Some(transfer) if transfer.is_cut_meanwhile(context) => self.cut(),
+                _ => Poll::Pending,
+            };
+        };
         self.broken = opened.is_err();
         Poll::Ready(Some(opened.map(|(chunk, rest)| {
             // What did not fit into the window comes next.
@@ -225,6 +249,12 @@ impl Pieces {
             pacing.rest = None;
         }
         Poll::Ready(())
+    }
+
+    /// Nothing more of it is handed out.
+    fn cut(&mut self) -> Poll<Option<io::Result<Chunk>>> {
+        self.broken = true;
+        Poll::Ready(Some(Err(io::Error::other("the right to these bytes has ended"))))
     }
 
     fn hand_out(&mut self, chunk: Chunk) -> Chunk {

@@ -10,6 +10,7 @@ use common::wire::v1::event::Carrier;
 use smallvec::SmallVec;
 
 use crate::caps::Place;
+use crate::transfers::{Running, Transfer};
 
 /// What an answer was for: known before its first byte, told after its last.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,17 +61,28 @@ pub struct Slip {
     witness: Arc<dyn Witness>,
     /// Given back at the end.
     place: Option<Place>,
+    running: Option<Running>,
 }
 
 impl Slip {
     pub fn new(errand: Errand, witness: Arc<dyn Witness>) -> Self {
-        Self { errand, sent: Sent::new(), witness, place: None }
+        Self { errand, sent: Sent::new(), witness, place: None, running: None }
     }
 
     /// The same, with the place that the transfer takes.
     #[must_use]
     pub fn holding(self, place: Option<Place>) -> Self {
         Self { place, ..self }
+    }
+
+    /// The same of a transfer that runs until this is told.
+    #[must_use]
+    pub fn with(self, running: Option<Running>) -> Self {
+        Self { running, ..self }
+    }
+
+    pub(super) fn transfer(&self) -> Option<Arc<Transfer>> {
+        self.running.as_ref().map(|running| running.transfer().clone())
     }
 
     /// Bytes of the file from `from` up to `to` were handed over.
@@ -83,7 +95,7 @@ impl Slip {
     }
 
     fn end(self, completed: bool) {
-        let Self { errand, sent, witness, place } = self;
+        let Self { errand, sent, witness, place, .. } = self;
         drop(place);
         witness.ended(Receipt { errand, sent, completed });
     }

@@ -18,6 +18,8 @@ pub(super) struct Delivery<'a> {
     pub(super) permit: &'a Permit,
     pub(super) selected: &'a Selected,
     pub(super) carrier: Carrier,
+    /// Through which channel.
+    pub(super) channel: Option<&'a str>,
 }
 
 impl Delivery<'_> {

@@ -58,7 +58,8 @@ impl Edge {
                 return Err(Refusal::LinkInvalid.into());
             }
             let carrier = if link.is_shared { Carrier::Share } else { Carrier::Link };
-            self.deliver(ask, caller, &Delivery { permit, selected, carrier }).await
+            let channel = link.channel.as_deref();
+            self.deliver(ask, caller, &Delivery { permit, selected, carrier, channel }).await
         };
         let answer = serving.await;
         self.count_refusal(account.as_ref(), ask, &answer);
@@ -79,7 +80,8 @@ impl Edge {
             let selected = &self.select_lent(permit, &share)?;
             match self.share_links {
                 ShareLinks::Stream => {
-                    self.deliver(ask, caller, &Delivery { permit, selected, carrier: Carrier::Share }).await
+                    let (carrier, channel) = (Carrier::Share, share.channel.as_deref());
+                    self.deliver(ask, caller, &Delivery { permit, selected, carrier, channel }).await
                 }
                 ShareLinks::Redirect => {
                     let base = self.forwarder.base_of(ask);

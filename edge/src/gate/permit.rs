@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use common::catalog::{self, Version};
-use common::id::ApplicationId;
+use common::id::{ApplicationId, SessionId};
 use common::key::{Kind, Owner};
 use common::policy::{self, CustomerPolicy, Denied, Facts, KeyPolicy};
 use common::tier::Tier;
@@ -19,13 +19,20 @@ pub(super) struct Joined {
     pub(super) entry: Arc<KeyEntry>,
     tenant: Option<Arc<TenantFacts>>,
     customer: Option<Arc<CustomerPolicy>>,
+    /// The session whose token stood for its secret.
+    session: Option<SessionId>,
 }
 
 impl Joined {
     pub(super) fn of(entry: Arc<KeyEntry>) -> Self {
         let tenant = entry.tenant.load_full();
         let customer = entry.customer.as_ref().and_then(|cell| cell.load_full());
-        Self { entry, tenant, customer }
+        Self { entry, tenant, customer, session: None }
+    }
+
+    /// The same by a token of that session.
+    pub(super) fn by_session(self, session: SessionId) -> Self {
+        Self { session: Some(session), ..self }
     }
 
     /// What a verdict on it depends on.
@@ -41,18 +48,19 @@ pub struct Permit {
     entry: Arc<KeyEntry>,
     tenant: Arc<TenantFacts>,
     customer: Option<Arc<CustomerPolicy>>,
+    pub(super) session: Option<SessionId>,
     pub(super) standing: Option<Standing>,
 }
 
 impl Permit {
     /// The one constructor. What is not known denies, whatever the verdict was.
     pub(super) fn new(joined: Joined) -> Result<Self, Refusal> {
-        let Joined { entry, tenant, customer } = joined;
+        let Joined { entry, tenant, customer, session } = joined;
         let tenant = tenant.ok_or(Refusal::Denied(Denied::TenantInactive))?;
         if entry.policy.kind == Kind::Customer && customer.is_none() {
             return Err(Refusal::Denied(Denied::CustomerInactive));
         }
-        Ok(Self { entry, tenant, customer, standing: None })
+        Ok(Self { entry, tenant, customer, session, standing: None })
     }
 
     /// The key that was admitted.

@@ -19,7 +19,7 @@ impl Gate {
         // None too when another secret took the place of that one.
         let entry = self.keyring.find_held(&claims.holder)?.ok_or(Refusal::Denied(Denied::Unknown))?;
         let owner = Owner::Tenant(entry.policy.tenant);
-        let joined = Joined::of(entry);
+        let joined = Joined::of(entry).by_session(claims.id);
         match self.judge(&joined, owner, arrival) {
             Ok(()) => Ok(joined),
             Err(refusal) => Err(Turned::of(refusal, &joined.entry)),

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ async fn announced(site: &Site, line: &Line, socket: &mut Socket, peer: IpAddr) 
     }
 }
 
-async fn clear(site: &Site, line: &Line, mut socket: Socket, peer: IpAddr) {
+async fn clear(site: &Site, line: &Arc<Line>, mut socket: Socket, peer: IpAddr) {
     line.progress.note_established();
     let known = poll_fn(|context| match socket.poll_protocol(context) {
         Poll::Pending if line.poll_order(context) != Order::Stay => Poll::Ready(Err(left())),
@@ -106,7 +106,7 @@ async fn clear(site: &Site, line: &Line, mut socket: Socket, peer: IpAddr) {
     }
 }
 
-async fn encrypted(site: &Site, line: &Line, (acceptor, socket): (&Acceptor, Socket), peer: IpAddr) {
+async fn encrypted(site: &Site, line: &Arc<Line>, (acceptor, socket): (&Acceptor, Socket), peer: IpAddr) {
     let mut handshake = Box::pin(acceptor.accept(socket));
     let shaken = poll_fn(|context| match line.poll_order(context) {
         Order::Stay => handshake.as_mut().poll(context),
@@ -120,13 +120,15 @@ async fn encrypted(site: &Site, line: &Line, (acceptor, socket): (&Acceptor, Soc
     requests(site, line, (TokioIo::new(stream), protocol), peer).await;
 }
 
-async fn requests<I>(site: &Site, line: &Line, (io, protocol): (I, Protocol), peer: IpAddr)
+async fn requests<I>(site: &Site, line: &Arc<Line>, (io, protocol): (I, Protocol), peer: IpAddr)
 where
     I: Read + Write + Unpin + Send + 'static,
 {
-    let (edge, progress) = (&site.edge, &line.progress);
     let is_encrypted = site.tls.is_some();
-    let service = service_fn(|request| answer(edge.clone(), (progress.clone(), is_encrypted), request, peer));
+    // Weakly: a stream of HTTP/2 may outlive its connection, and must not keep the socket open.
+    let (weak, progress) = (Arc::downgrade(line), line.progress.clone());
+    let way = Arc::new(Way { line: weak, progress, is_encrypted, peer });
+    let service = service_fn(|request| answer(site.edge.clone(), way.clone(), request));
     let ended = match protocol {
         Protocol::One => converse(line, Box::pin(site.http.one.serve_connection(io, service))).await,
         Protocol::Two => converse(line, Box::pin(site.http.two.serve_connection(io, service))).await,
@@ -159,22 +161,33 @@ where
     .await
 }
 
+/// By which way requests come.
+struct Way {
+    line: Weak<Line>,
+    progress: Arc<Progress>,
+    is_encrypted: bool,
+    peer: IpAddr,
+}
+
 async fn answer(
     edge: Arc<Edge>,
-    (progress, is_encrypted): (Arc<Progress>, bool),
+    way: Arc<Way>,
     request: Request<Wire>,
-    peer: IpAddr,
 ) -> Result<Response<Answer>, Infallible> {
-    let exchange = Exchange::begin(&progress, request.version() == Version::HTTP_2);
+    let Way { line, progress, is_encrypted, peer } = &*way;
+    let exchange = Exchange::begin(progress, request.version() == Version::HTTP_2);
     // TLS and HTTP/2 must see each byte; the kernel can send the others from the file.
     let is_plain = !is_encrypted && request.version() < Version::HTTP_2;
-    let arrival = Arrival { address: peer, at: edge.clock.now(), tick: edge.began.elapsed() };
+    let arrival = Arrival { address: *peer, at: edge.clock.now(), tick: edge.began.elapsed() };
     let expects = request.headers().contains_key(http::header::EXPECT);
     let (parts, body) = request.into_parts();
-    let mut body = Some(Incoming::new(body, || Exchange::join(&progress)));
+    let mut body = Some(Incoming::new(body, || Exchange::join(progress)));
     let mut response = edge.answer(parts, &mut body, arrival).await;
     if is_plain && edge.zero_copy {
         response.body_mut().carry(Carriage::Mapped);
+    }
+    if let Some(transfer) = response.body().transfer() {
+        transfer.go(line.clone());
     }
     if let Some(body) = body.filter(|body| !body.is_end_stream() && !expects) {
         tokio::spawn(linger(body));

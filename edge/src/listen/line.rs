@@ -2,11 +2,12 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use rustix::net::connect_unspec;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -16,6 +17,7 @@ use super::progress::{Progress, Seen};
 use super::room::Room;
 use crate::file_io::send;
 use crate::file_io::unsent::unsent;
+use crate::transfers::Way;
 
 /// How long the kernel offers bytes of a closed connection that are not acknowledged (TCP_USER_TIMEOUT, RFC 5482).
 const UNTAKEN: Duration = Duration::from_secs(60);
@@ -43,6 +45,8 @@ pub(super) struct Line {
     pub(super) progress: Arc<Progress>,
     order: AtomicU8,
     parting: AtomicBool,
+    /// Transfers that go out here and may be cut.
+    transfers: AtomicU32,
     /// Woken by an order.
     task: AtomicWaker,
 }
@@ -52,7 +56,8 @@ impl Line {
     pub(super) fn new(socket: OwnedWriteHalf, is_copied: bool) -> Self {
         let (progress, task) = (Arc::new(Progress::default()), AtomicWaker::new());
         let (order, parting) = (AtomicU8::new(Order::Stay as u8), AtomicBool::new(false));
-        let line = Self { socket, room: Room::new(is_copied), progress, order, parting, task };
+        let (room, transfers) = (Room::new(is_copied), AtomicU32::new(0));
+        let line = Self { socket, room, progress, order, parting, transfers, task };
         line.set_room(Some(line.room.bytes()));
         line
     }
@@ -145,9 +150,11 @@ impl Line {
     pub(super) fn order(&self, order: Order) -> bool {
         if order == Order::Cut {
             // A connection that is merely closed goes on sending what its socket holds, for seconds or, to somebody
-            // who reads slowly, for minutes. One that is reset stops, and its memory is free. An error means that the
-            // connection is gone already.
+            // who reads slowly, for minutes. One that is reset stops, and its memory is free. Dissolved (connect(2)), a
+            // socket sends the reset at once, whatever its task does just then; closed, it would say in order that
+            // nothing more comes, and reset itself after that. An error means that the connection is gone already.
             let _ = SockRef::from(self.socket()).set_linger(Some(Duration::ZERO));
+            let _ = connect_unspec(self.socket());
         }
         let before = self.order.fetch_max(order as u8, Ordering::Release);
         self.task.wake();
@@ -161,6 +168,25 @@ impl Line {
             0 => Order::Stay,
             1 => Order::Leave,
             _ => Order::Cut,
+        }
+    }
+}
+
+impl Way for Line {
+    fn board(&self) {
+        self.transfers.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn alight(&self) {
+        self.transfers.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// A stream of HTTP/2 that waits for its window would not be asked whether it is cut before that opens: only where
+    /// others go on is it left at that.
+    fn cut(&self) {
+        let others = self.transfers.fetch_sub(1, Ordering::AcqRel) > 1;
+        if !(others && self.progress.see().http2) {
+            self.order(Order::Cut);
         }
     }
 }

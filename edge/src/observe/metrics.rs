@@ -12,7 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::{ConnectionMetrics, ReportMetrics};
+use super::{ConnectionMetrics, ReportMetrics, TransferMetrics};
 use crate::file_io::sent_from_files;
 use crate::replica::Replica;
 use crate::replica::feed::Refusals;
@@ -65,6 +65,7 @@ pub struct Metrics {
     refusals: Refusals,
     reports: ReportMetrics,
     ended: ConnectionMetrics,
+    transfers: TransferMetrics,
 }
 
 impl Metrics {
@@ -84,6 +85,7 @@ impl Metrics {
             refusals: Refusals::default(),
             reports: ReportMetrics::default(),
             ended: ConnectionMetrics::default(),
+            transfers: TransferMetrics::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("tidegate_edge_responses", "Answers by class of status", metrics.responses.clone());
@@ -111,6 +113,7 @@ impl Metrics {
         );
         metrics.reports.register(registry);
         metrics.ended.register(registry);
+        metrics.transfers.register(registry);
         metrics
     }
 
@@ -127,6 +130,11 @@ impl Metrics {
     /// The counters of connections that were ended.
     pub fn ended(&self) -> ConnectionMetrics {
         self.ended.clone()
+    }
+
+    /// The counters of transfers that were cut.
+    pub fn transfers(&self) -> TransferMetrics {
+        self.transfers.clone()
     }
 
     /// Counts one answer.

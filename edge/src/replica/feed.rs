@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::bus::{BusError, Cursor, Feed, LogId, News};
+use common::wire::address::Address;
 use common::wire::seal::{self, Kind};
 use common::wire::v1::{Batch, Head};
 use common::wire::{Position, Unreadable};
@@ -32,6 +33,9 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Told of every change after it is committed and before it counts as applied: what keeps decoded copies.
 pub trait Observer: Send + Sync + 'static {
+    /// These were denied: in force already, before anything is written.
+    fn denied(&self, _addresses: &[Address]) {}
+
     /// These records and keys changed.
     fn changed(&self, changed: &Changed);
 

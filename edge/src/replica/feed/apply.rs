@@ -117,7 +117,7 @@ impl Applier {
                 memory.cursor.denials = id;
             }
             match read {
-                Ok(denials) => self.replica.deny(&denials),
+                Ok(denials) => self.observer.denied(&self.replica.deny(&denials)),
                 Err(error) => refused.note(error, id),
             }
         }
