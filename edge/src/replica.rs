@@ -67,10 +67,13 @@ pub struct Replica {
     filter: Filter,
     denied: Denied,
     position: watch::Sender<Position>,
-    /// Whether the position is one: told apart, because every request asks, and a look at the position is a lock.
+    /// Whether the position is one that may be served: told apart, because every request asks, and a look at the position
+    /// is a lock.
     is_usable: AtomicBool,
     /// Whether its file was found to be damaged: a snapshot must take its place.
     is_damaged: AtomicBool,
+    /// It holds its first snapshot, and not yet the log that leads on from there.
+    is_filling: AtomicBool,
     head_issued_at: AtomicI64,
 }
 
@@ -93,6 +96,7 @@ impl Replica {
             position: watch::channel(position).0,
             is_usable: AtomicBool::new(position.epoch != 0),
             is_damaged: AtomicBool::new(false),
+            is_filling: AtomicBool::new(false),
             head_issued_at: AtomicI64::new(issued_at.millis()),
         })
     }
@@ -107,7 +111,8 @@ impl Replica {
         self.position.subscribe()
     }
 
-    /// True once it has ever held a snapshot.
+    /// True once it has ever held a snapshot with the log that leads on from it. A snapshot alone is seconds old: it does
+    /// not know the keys that were made since, and knows those that were withdrawn.
     pub fn is_usable(&self) -> bool {
         self.is_usable.load(Ordering::Acquire)
     }
@@ -232,7 +237,21 @@ impl Replica {
     /// Says that everything up to `position` is in force.
     fn advance(&self, position: Position) {
         self.position.send_replace(position);
-        self.is_usable.store(position.epoch != 0, Ordering::Release);
+        let may_serve = position.epoch != 0 && !self.is_filling.load(Ordering::Relaxed);
+        self.is_usable.store(may_serve, Ordering::Release);
+    }
+
+    /// Says that a snapshot comes. Only where there was nothing is it not to be served: what is old is better than
+    /// nothing for those who know it.
+    fn fill(&self) {
+        self.is_filling.store(!self.is_usable(), Ordering::Relaxed);
+    }
+
+    /// Says that the log was read to its end.
+    fn filled(&self) {
+        if self.is_filling.swap(false, Ordering::Relaxed) {
+            self.is_usable.store(self.position().epoch != 0, Ordering::Release);
+        }
     }
 
     /// Notes that nothing newer was known at `issued_at`; on disk once a minute, so that after a restart the replica

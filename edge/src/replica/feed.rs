@@ -130,7 +130,7 @@ impl Follower {
                     round.unwrap_or(Err(Broken::Panicked))
                 }
             };
-            self.pace.tell(false);
+            self.pace.tell(false, true);
             let name = self.pace.carrier();
             match round {
                 // By redb, where it does not expect what it finds.
@@ -167,14 +167,19 @@ impl Follower {
             memory.pass(self.position());
             let news = self.feed.news(memory.cursor, self.pace.wait()).await?;
             let quiet = news.is_empty();
-            self.take(&mut memory, news).await?;
-            let behind = head.is_some_and(|head| self.position() < head.position());
+            let turn = self.take(&mut memory, news).await?;
+            let behind = head.as_ref().is_some_and(|head| self.position() < head.position());
             if memory.gap || (behind && quiet) {
                 self.catch_up(&mut memory).await?;
             }
             // Only a whole round counts: a snapshot that cannot be read is asked for ever more slowly.
             *pause = FIRST_PAUSE;
-            self.pace.tell(true);
+            let knows_all =
+                turn == Turn::Taken && head.is_none_or(|head| self.position() >= announced(&head));
+            if knows_all {
+                self.applier.replica.filled();
+            }
+            self.pace.tell(true, knows_all);
             if std::mem::take(away) {
                 tracing::info!(name = self.pace.carrier(), position = %self.position(), "following again");
             }
@@ -219,7 +224,7 @@ impl Follower {
     /// for denials above all.
     async fn readable_head(&self) -> Result<Option<Head>, Broken> {
         match self.head().await {
-            Err(Broken::Bus(BusError::Unreadable(error))) if self.applier.replica.is_usable() => {
+            Err(Broken::Bus(BusError::Unreadable(error))) if self.position().epoch != 0 => {
                 self.applier.refused.note(Refused::Head, 1);
                 tracing::debug!(%error, "the head is not ours");
                 Ok(None)
@@ -234,18 +239,23 @@ impl Follower {
     }
 
     /// Applies news: denials at once, changes when it is this follower's turn.
-    async fn take(&self, memory: &mut Memory, news: News) -> Result<(), Broken> {
+    async fn take(&self, memory: &mut Memory, news: News) -> Result<Turn, Broken> {
         let came = !news.is_empty();
         let before = memory.cursor;
         self.applier.deny(memory, news.denials);
         if self.applier.take(memory, news.changes)? == Turn::Busy {
             // Another carrier's snapshot is being read, which can take minutes: meanwhile denials are what counts.
             tokio::time::sleep(BUSY_PAUSE).await;
-            return Ok(());
+            return Ok(Turn::Busy);
         }
         // What cannot be ours leads nowhere: asked for again at once, it would come again at once.
-        if came && memory.cursor == before { Err(Broken::Foreign) } else { Ok(()) }
+        if came && memory.cursor == before { Err(Broken::Foreign) } else { Ok(Turn::Taken) }
     }
+}
+
+/// Where the log that leads on from a snapshot ended when its head was signed.
+fn announced(head: &Head) -> Position {
+    Position { epoch: head.epoch, sequence: head.announced.max(head.sequence) }
 }
 
 /// Between half of `pause` and all of it, so that a fleet does not come back in step. `seed` differs from edge to edge

@@ -199,10 +199,12 @@ impl Applier {
     /// Replaces the whole replica by a snapshot, unless another carrier has brought as much meanwhile.
     pub(super) async fn rebuild(&self, feed: &dyn Feed, head: &Head) -> Result<(), Broken> {
         let _turn = self.turn.lock().await;
-        let is_sound = self.replica.is_usable() && !self.replica.is_damaged();
-        if is_sound && self.replica.position() >= head.position() {
+        let mine = self.replica.position();
+        let is_sound = mine.epoch != 0 && !self.replica.is_damaged();
+        if is_sound && mine >= head.position() {
             return Ok(());
         }
+        self.replica.fill();
         if let Err(error) = rebuild(&self.replica, feed, head).await {
             self.refused.note(Refused::Snapshot, 1);
             return Err(error.into());

@@ -58,19 +58,20 @@ impl Pace {
         }
     }
 
-    /// Says whether the carrier works.
-    pub(super) fn tell(&self, works: bool) {
+    /// Says whether the carrier works, and whether all that it knows has been taken in, or it knows nothing.
+    pub(super) fn tell(&self, works: bool, asked: bool) {
         let (said, says) = match self {
             Self::Bus(tells) => (tells, works),
-            Self::Desk(backup) => (&backup.asked, true),
+            Self::Desk(backup) => (&backup.asked, asked || *backup.asked.borrow()),
         };
         said.send_if_modified(|told| std::mem::replace(told, says) != says);
     }
 
     /// Lets time pass before the next question.
     pub(super) async fn rest(&mut self, seed: u64) {
-        let Self::Desk(Backup { bus, .. }) = self else { return };
-        if *bus.borrow_and_update() {
+        let Self::Desk(Backup { bus, asked }) = self else { return };
+        // Until it was asked, somebody may wait for it.
+        if *asked.borrow() && *bus.borrow_and_update() {
             // Until it is time, or the bus breaks.
             let broke = bus.wait_for(|works| !works);
             let _ = tokio::time::timeout(jittered(CONFIRM_EVERY, seed), broke).await;

@@ -213,3 +213,27 @@ async fn an_entry_under_another_id_than_its_own_leads_past_nothing() {
     edge.reaches(1, 3).await;
     assert!(edge.has(&key_at("key_3")));
 }
+
+#[tokio::test]
+async fn the_first_snapshot_is_served_with_the_log_that_leads_on_from_it_and_not_before() {
+    let ((bus, of_bus), (_desk, of_desk)) = both();
+    of_desk.works.send_replace(false);
+    // As a publisher leaves it between two snapshots: a key that was withdrawn since is still in this one.
+    let (mut head, packed) = bus.packed(1, &[key("key_1", 1)]);
+    head.announced = 3;
+    bus.bus.put_bucket(&head.buckets[&0], packed).await.unwrap();
+    bus.put_head(&head).await;
+    bus.change(1, 2, &[key("key_2", 2)]).await;
+    let edge = Edge::follow(&of_bus, &of_desk);
+    edge.reaches(1, 2).await;
+    assert!(!edge.replica.is_usable(), "the log has not come to where the head says that it ends");
+    bus.change(2, 3, &[gone(key_at("key_1"))]).await;
+    edge.reaches(1, 3).await;
+    let usable = async {
+        while !edge.replica.is_usable() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, usable).await.unwrap();
+    assert!(!edge.has(&key_at("key_1")) && edge.has(&key_at("key_2")));
+}
