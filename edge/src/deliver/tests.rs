@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use super::chunk::Chunk;
 use super::receipt::{Errand, Receipt, Slip, Witness};
 use super::{Body, Facts, Object, Plan, plan};
+use crate::file_io::residency::is_resident;
 use crate::origin::{ImmutableFile, Origin};
 
 /// Last-Modified of every object here: Wed, 15 Jan 2025 10:00:00 GMT, and a bit.
@@ -134,7 +135,16 @@ impl Blob {
         let path = self.root.path().join(self.object.digest.blob_path());
         let file = std::fs::File::open(path).unwrap();
         file.sync_all().unwrap();
-        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        // The kernel leaves what another core has just touched: until that is over it is asked again.
+        let began = std::time::Instant::now();
+        loop {
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+            if !is_resident(&file, 0, 1) {
+                return;
+            }
+            assert!(began.elapsed() < std::time::Duration::from_secs(20), "the file stays in memory");
+            std::thread::yield_now();
+        }
     }
 
     async fn open(&self) -> Arc<ImmutableFile> {
