@@ -19,6 +19,7 @@ mod cut;
 mod dev;
 mod documents;
 mod download;
+mod faults;
 mod fleet;
 mod guides;
 mod idempotency;

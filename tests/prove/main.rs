@@ -7,6 +7,7 @@
 mod bytes;
 mod cold;
 mod cuts;
+mod faults;
 mod large;
 mod limits;
 mod machine;

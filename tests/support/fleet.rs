@@ -19,6 +19,8 @@ pub struct Fleet {
     pub desk: Program,
     pub edges: Vec<Program>,
     launch: Launch,
+    /// What its edges are launched with.
+    edge: Launch,
     desk_private: String,
     edges_private: Vec<String>,
     /// Last, so that the processes are gone before their files.
@@ -91,15 +93,52 @@ impl Fleet {
         let doors =
             Doors { desk: format!("http://{desk_address}"), edges: Vec::new(), admin_key: String::new() };
         let edges_private = Vec::new();
-        let mut fleet =
-            Self { doors, redis, desk, edges: Vec::new(), launch, desk_private, edges_private, directory };
+        let edges_running = Vec::new();
+        let mut fleet = Self {
+            doors,
+            redis,
+            desk,
+            edges: edges_running,
+            launch,
+            edge,
+            desk_private,
+            edges_private,
+            directory,
+        };
         for number in 0..edges {
-            fleet.add_edge(&adjust(number, edge.clone()), number).await;
+            fleet.launch_edge(&adjust(number, fleet.edge.clone()), number);
+            fleet.edge_ready(number).await;
         }
         fleet
     }
 
-    async fn add_edge(&mut self, edge: &Launch, number: usize) {
+    /// So many more edges, launched as `adjust` has it, all in one moment. They are not waited for.
+    pub fn add_edges(&mut self, edges: usize, adjust: impl Fn(Launch) -> Launch) {
+        let launch = adjust(self.edge.clone());
+        for number in self.edges.len()..self.edges.len() + edges {
+            self.launch_edge(&launch, number);
+        }
+    }
+
+    /// Another control plane over the same database and bytes, and its base URL.
+    pub async fn another_desk(&self) -> (Program, String) {
+        let (address, private) = (loopback(), loopback());
+        let launch =
+            self.launch.clone().env("TIDEGATE_LISTEN", &address).env("TIDEGATE_ADMIN_LISTEN", &private);
+        let home = self.directory.path().join("another-desk");
+        std::fs::create_dir(&home).unwrap();
+        let desk = launch.start(&home);
+        desk.ready(&format!("http://{private}")).await;
+        (desk, format!("http://{address}"))
+    }
+
+    /// Where an edge keeps what it knows.
+    #[must_use]
+    pub fn cache_of(&self, number: usize) -> std::path::PathBuf {
+        self.directory.path().join(format!("edge-{number}/cache"))
+    }
+
+    fn launch_edge(&mut self, edge: &Launch, number: usize) {
         let (address, private) = (loopback(), loopback());
         let home = self.directory.path().join(format!("edge-{number}"));
         std::fs::create_dir(&home).unwrap();
@@ -112,7 +151,6 @@ impl Fleet {
         self.edges.push(launch.start(&home));
         self.doors.edges.push(format!("http://{address}"));
         self.edges_private.push(format!("http://{private}"));
-        self.edge_ready(number).await;
     }
 
     pub async fn desk_ready(&self) {

@@ -17,6 +17,7 @@ pub mod cuts;
 pub mod cutting;
 pub mod doors;
 pub mod eventually;
+pub mod faults;
 pub mod fleet;
 pub mod frames;
 pub mod fuzz;
@@ -41,6 +42,7 @@ pub mod simulation;
 pub mod slow;
 pub mod system;
 pub mod tools;
+pub mod wire;
 
 pub use admin::{Admin, Key, Stock};
 pub use client::{Answer, Client};

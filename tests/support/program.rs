@@ -34,6 +34,12 @@ impl Launch {
         self
     }
 
+    /// What a variable of its environment is.
+    #[must_use]
+    pub fn value(&self, name: &str) -> &str {
+        &self.environment[name]
+    }
+
     #[must_use]
     pub fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
@@ -146,11 +152,8 @@ impl Program {
         self.signal(if frozen { libc::SIGSTOP } else { libc::SIGCONT });
     }
 
-    #[expect(unsafe_code, reason = "std sends no other signal than SIGKILL")]
     fn signal(&self, signal: libc::c_int) {
-        let pid = i32::try_from(self.pid()).unwrap();
-        // SAFETY: kill touches no memory, and a child that was not waited for keeps its id.
-        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+        send_signal(self.pid(), signal);
     }
 
     /// As a crash would end it.
@@ -217,6 +220,14 @@ fn memory_of(pid: u32) -> Memory {
         line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or_default()
     };
     Memory { anonymous: field("RssAnon"), high_water: field("VmHWM") }
+}
+
+/// Sends a signal to a child that was not waited for.
+#[expect(unsafe_code, reason = "std sends no other signal than SIGKILL")]
+pub(crate) fn send_signal(pid: u32, signal: libc::c_int) {
+    let pid = i32::try_from(pid).unwrap();
+    // SAFETY: kill touches no memory, and a child that was not waited for keeps its id.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
 }
 
 impl Drop for Program {

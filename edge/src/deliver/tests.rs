@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use super::chunk::Chunk;
 use super::receipt::{Errand, Receipt, Slip, Witness};
 use super::{Body, Facts, Object, Plan, plan};
-use crate::file_io::residency::is_resident;
+use crate::file_io::is_resident;
 use crate::origin::{ImmutableFile, Origin};
 
 /// Last-Modified of every object here: Wed, 15 Jan 2025 10:00:00 GMT, and a bit.

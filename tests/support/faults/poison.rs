@@ -1,0 +1,155 @@
+//! Somebody writes into Redis what no control plane of ours did: every kind of thing that lies there, in every way in
+//! which it can be wrong. Nothing of it is believed, and nothing stops.
+
+use std::time::Duration;
+
+use super::load::Tally;
+use super::{Size, World};
+use crate::redis::{Reply, TestRedis};
+
+const HEAD: &[u8] = b"tidegate:v1:head";
+const JUNK: &[u8] = b"\x00\xff no seal of ours \x80";
+
+/// One thing that is wrong.
+type Poison = (&'static str, fn(&Place<'_>));
+
+/// What lies there, for who wants to spoil it.
+struct Place<'a> {
+    redis: &'a TestRedis,
+    /// A genuine head that was overtaken since.
+    old_head: Vec<u8>,
+}
+
+impl Place<'_> {
+    fn put_head(&self, sealed: &[u8]) {
+        let _ = self.redis.command(&[b"HSET", HEAD, b"sealed", sealed]);
+    }
+
+    fn put_place(&self, epoch: &[u8], sequence: &[u8]) {
+        let _ = self.redis.command(&[b"HSET", HEAD, b"epoch", epoch, b"sequence", sequence]);
+    }
+
+    fn every(&self, pattern: &str, each: impl Fn(&[u8])) {
+        for key in self.redis.keys(pattern) {
+            each(&key);
+        }
+    }
+
+    /// Into a log, behind everything that is there by so much.
+    fn append(&self, log: &str, ahead: u64, sealed: &[u8]) {
+        self.every(&format!("tidegate:v1:*:{log}"), |key| {
+            let id = format!("{}-0", self.last(key).saturating_add(ahead));
+            let _ = self.redis.command(&[b"XADD", key, id.as_bytes(), b"b", sealed]);
+        });
+    }
+
+    fn last(&self, key: &[u8]) -> u64 {
+        let entry = self.newest(key).map(|(id, _)| id);
+        entry.and_then(|id| id.split('-').next()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Id and sealed bytes of the newest entry of a log.
+    fn newest(&self, key: &[u8]) -> Option<(String, Vec<u8>)> {
+        let Reply::List(entries) = self.redis.command(&[b"XREVRANGE", key, b"+", b"-", b"COUNT", b"1"])
+        else {
+            return None;
+        };
+        let Some(Reply::List(entry)) = entries.into_iter().next() else { return None };
+        let [Reply::Bytes(id), Reply::List(fields)] = entry.as_slice() else { return None };
+        let sealed = fields.get(1).cloned()?.bytes()?;
+        Some((String::from_utf8(id.clone()).ok()?, sealed))
+    }
+
+    /// The newest entry once more, behind itself.
+    fn replay(&self, log: &str) {
+        self.every(&format!("tidegate:v1:*:{log}"), |key| {
+            if let Some((_, sealed)) = self.newest(key) {
+                self.append(log, 1, &sealed);
+            }
+        });
+    }
+}
+
+fn field(redis: &TestRedis) -> Vec<u8> {
+    redis.command(&[b"HGET", HEAD, b"sealed"]).bytes().unwrap()
+}
+
+const POISONS: &[Poison] = &[
+    ("a head that is junk", |place| place.put_head(JUNK)),
+    ("a head that is empty", |place| place.put_head(b"")),
+    ("a head that was cut", |place| {
+        place.put_head(&place.old_head[..place.old_head.len() / 2]);
+    }),
+    ("a head with one byte changed", |place| {
+        let mut head = place.old_head.clone();
+        let middle = head.len() / 2;
+        head[middle] ^= 1;
+        place.put_head(&head);
+    }),
+    ("a head of long ago", |place| place.put_head(&place.old_head)),
+    ("a head of 8 MiB", |place| place.put_head(&vec![b'{'; 8 << 20])),
+    ("a head that keeps every later one out", |place| {
+        place.put_head(JUNK);
+        place.put_place(b"9007199254740993", b"9007199254740993");
+    }),
+    ("a head that is no hash", |place| {
+        let _ = place.redis.command(&[b"SET", HEAD, JUNK]);
+    }),
+    ("buckets that are junk", |place| {
+        place.every("tidegate:v1:bucket:*", |key| {
+            let _ = place.redis.command(&[b"SET", key, JUNK]);
+        });
+    }),
+    ("buckets that are gone", |place| {
+        place.every("tidegate:v1:bucket:*", |key| {
+            let _ = place.redis.command(&[b"DEL", key]);
+        });
+    }),
+    ("changes that are junk", |place| place.append("changes", 1, JUNK)),
+    ("denials that are junk", |place| place.append("denials", 1, JUNK)),
+    ("a change that is told again as a later one", |place| place.replay("changes")),
+    ("a denial that is told again as a later one", |place| place.replay("denials")),
+    ("denials where changes belong", |place| {
+        place.every("tidegate:v1:*:denials", |key| {
+            if let Some((_, sealed)) = place.newest(key) {
+                place.append("changes", 1, &sealed);
+            }
+        });
+    }),
+    ("a log that begins at the end of all numbers", |place| {
+        place.append("changes", u64::MAX, JUNK);
+        place.append("denials", u64::MAX, JUNK);
+    }),
+    ("logs that are no streams", |place| {
+        for log in ["changes", "denials"] {
+            place.every(&format!("tidegate:v1:*:{log}"), |key| {
+                let _ = place.redis.command(&[b"SET", key, JUNK]);
+            });
+        }
+    }),
+    ("reports and acknowledgements that are junk", |place| {
+        for stream in [&b"tidegate:v1:reports"[..], b"tidegate:v1:acks"] {
+            for _ in 0..50 {
+                let _ = place.redis.command(&[b"XADD", stream, b"*", b"b", JUNK]);
+                let _ = place.redis.command(&[b"XADD", stream, b"*", b"other", b""]);
+            }
+        }
+    }),
+];
+
+/// One poison after the other; after each, what is withdrawn is gone in time.
+pub async fn redis_is_poisoned(size: Size) -> (Tally, String) {
+    let mut world = World::start(size).await;
+    let (edges, load) = (world.every_edge(), world.load(&world.every_edge()));
+    let old_head = field(&world.fleet.redis);
+    world.admit(&edges).await;
+    let mut longest = (Duration::ZERO, "");
+    for (name, poison) in POISONS {
+        poison(&Place { redis: &world.fleet.redis, old_head: old_head.clone() });
+        let withdrawn = world.withdraw(&edges).await;
+        longest = longest.max((withdrawn, *name));
+        load.asked(size.asks / 10).await;
+    }
+    let tally = world.assert_well("Redis is poisoned", load).await;
+    (tally, format!("{} kinds, withdrawn at the latest {:.1?} after {}", POISONS.len(), longest.0, longest.1))
+}
