@@ -94,6 +94,8 @@ async fn without_redis_each_edge_has_its_fair_share_and_all_of_them_the_limit() 
     // Redis comes back empty, and hears from the edges what was spent.
     fleet.redis.restart().await;
     settled(&fleet, "again").await;
+    // Also what was spent of leases, by an edge that has not been asked since.
+    doors.client(1, &half).get("/v1/applications").await.expect(429);
     assert_eq!(spend(&fresh).await, [0, 0, 0]);
     fleet.assert_sound();
 }
