@@ -49,6 +49,8 @@ pub struct World {
     callers: Callers,
     /// Keys that work, to be withdrawn.
     spare: Mutex<Vec<Key>>,
+    /// Keys that were, and that every edge has obeyed.
+    withdrawn: Mutex<Vec<Key>>,
     size: Size,
 }
 
@@ -84,7 +86,8 @@ impl World {
             cold: Arc::new(Mutex::new(cold.into_iter().map(|key| key.text).collect())),
             refused,
         };
-        let world = Self { fleet, stock, callers, spare: Mutex::new(spare), size };
+        let (spare, withdrawn) = (Mutex::new(spare), Mutex::default());
+        let world = Self { fleet, stock, callers, spare, withdrawn, size };
         world.settle().await;
         world
     }
@@ -120,7 +123,28 @@ impl World {
     /// Withdraws a key at the desk, and gives how long after its answer the last of these edges obeyed.
     async fn withdraw(&self, edges: &[usize]) -> Duration {
         let key = self.spare();
-        self.withdraw_this(&key, edges).await
+        let took = self.withdraw_this(&key, edges).await;
+        if edges.len() == self.size.edges {
+            self.withdrawn.lock().unwrap().push(key);
+        }
+        took
+    }
+
+    /// What was withdrawn last stays so: asked again and again for a moment, at each of these edges.
+    async fn assert_withdrawn(&self, edges: &[usize]) {
+        let key = self.withdrawn.lock().unwrap().last().cloned();
+        let Some(key) = key else { return };
+        join_all(edges.iter().map(|edge| {
+            let (client, path) = (self.fleet.client(*edge, &key.text), self.stock.path());
+            async move {
+                for _ in 0..20 {
+                    let answer = client.get(&path).await;
+                    // Who fails often is told to wait.
+                    assert!(matches!(answer.status, 401 | 429), "a withdrawn key is back: {answer:?}");
+                }
+            }
+        }))
+        .await;
     }
 
     async fn withdraw_this(&self, key: &Key, edges: &[usize]) -> Duration {
@@ -151,6 +175,7 @@ impl World {
         let edges = self.every_edge();
         self.withdraw(&edges).await;
         self.admit(&edges).await;
+        self.assert_withdrawn(&edges).await;
         let tally = load.stop().await;
         tally.assert_clean(fault);
         self.fleet.assert_sound();

@@ -3,11 +3,16 @@
 
 use std::time::Duration;
 
+use common::wire::v1::Batch;
+use serde_json::value::RawValue;
+
 use super::load::Tally;
 use super::{Size, World};
 use crate::redis::{Reply, TestRedis};
 
 const HEAD: &[u8] = b"tidegate:v1:head";
+/// A key that is switched off, and on.
+const ENABLED: (&str, &str) = ("\"isEnabled\":false", "\"isEnabled\":true");
 const JUNK: &[u8] = b"\x00\xff no seal of ours \x80";
 
 /// One thing that is wrong.
@@ -74,6 +79,20 @@ fn field(redis: &TestRedis) -> Vec<u8> {
     redis.command(&[b"HGET", HEAD, b"sealed"]).bytes().unwrap()
 }
 
+/// The newest change, one write later, with every `from` in its records made `to`: well-formed, and by nobody's hand.
+fn forge(sealed: &[u8], (from, to): (&str, &str)) -> Option<(u64, Vec<u8>)> {
+    let (signature, payload) = sealed.split_at_checked(64)?;
+    let mut batch = Batch::decode(payload).ok()?;
+    batch.previous = batch.sequence;
+    batch.sequence += 1;
+    for entry in &mut batch.entries {
+        entry.sequence = batch.sequence;
+        let json = entry.record.as_ref().map(|record| record.get().replace(from, to));
+        entry.record = json.and_then(|json| RawValue::from_string(json).ok());
+    }
+    Some((batch.sequence, [signature, &batch.encode().ok()?].concat()))
+}
+
 const POISONS: &[Poison] = &[
     ("a head that is junk", |place| place.put_head(JUNK)),
     ("a head that is empty", |place| place.put_head(b"")),
@@ -107,6 +126,14 @@ const POISONS: &[Poison] = &[
     }),
     ("changes that are junk", |place| place.append("changes", 1, JUNK)),
     ("denials that are junk", |place| place.append("denials", 1, JUNK)),
+    ("a change that gives the last key back", |place| {
+        place.every("tidegate:v1:*:changes", |key| {
+            let Some((_, sealed)) = place.newest(key) else { return };
+            let Some((sequence, forged)) = forge(&sealed, ENABLED) else { return };
+            let id = format!("{sequence}-0");
+            let _ = place.redis.command(&[b"XADD", key, id.as_bytes(), b"b", &forged]);
+        });
+    }),
     ("a change that is told again as a later one", |place| place.replay("changes")),
     ("a denial that is told again as a later one", |place| place.replay("denials")),
     ("denials where changes belong", |place| {
@@ -146,6 +173,7 @@ pub async fn redis_is_poisoned(size: Size) -> (Tally, String) {
     let mut longest = (Duration::ZERO, "");
     for (name, poison) in POISONS {
         poison(&Place { redis: &world.fleet.redis, old_head: old_head.clone() });
+        world.assert_withdrawn(&edges).await;
         let withdrawn = world.withdraw(&edges).await;
         longest = longest.max((withdrawn, *name));
         load.asked(size.asks / 10).await;
