@@ -322,15 +322,31 @@ fn build(
 
 async fn sweep(edge: Arc<Edge>, stop: CancellationToken) {
     let mut every = tokio::time::interval(Duration::from_secs(10));
+    let mut was_stale = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = every.tick() => {
                 edge.gate.sweep(edge.began.elapsed());
                 edge.caps.sweep();
+                was_stale = tell_staleness(&edge, was_stale);
             }
         }
     }
+}
+
+/// Alarms when an edge that has a replica becomes stale, and says when it is fresh again.
+fn tell_staleness(edge: &Edge, was_stale: bool) -> bool {
+    let is_stale = edge.replica.is_usable() && edge.gate.is_stale(edge.clock.now());
+    match (was_stale, is_stale) {
+        (false, true) => {
+            let heard_at = edge.replica.head_issued_at();
+            tracing::error!(%heard_at, "stale: no news from the control plane for longer than max_staleness_seconds");
+        }
+        (true, false) => tracing::info!("fresh again"),
+        (true, true) | (false, false) => {}
+    }
+    is_stale
 }
 
 impl Edge {

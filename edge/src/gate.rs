@@ -23,6 +23,7 @@ use common::routes::{Credential, Route};
 use common::scope::Scope;
 use common::session::is_token;
 use common::tenancy::Tenancy;
+use common::time::Timestamp;
 use common::wire::address::Address;
 
 use crate::error::{Failure, Refusal};
@@ -213,11 +214,15 @@ impl Gate {
     }
 
     fn check_ready(&self, arrival: Arrival) -> Result<(), Refusal> {
-        let stale = || arrival.at.since(self.replica.head_issued_at()) > self.staleness.most;
-        if !self.replica.is_usable() || (self.staleness.denies && stale()) {
+        if !self.replica.is_usable() || (self.staleness.denies && self.is_stale(arrival.at)) {
             return Err(Refusal::NotReady);
         }
         Ok(())
+    }
+
+    /// Whether nothing fresh was heard of the control plane, on any carrier, for longer than the settings allow.
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        now.since(self.replica.head_issued_at()) > self.staleness.most
     }
 
     fn authenticate(&self, secret: &str, arrival: Arrival) -> Result<Joined, Turned> {
