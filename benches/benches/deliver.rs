@@ -1,22 +1,26 @@
 //! From a permit to an answer without its bytes: downloads, listings, update checks.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use benches::{Rooms, head, key_text, replica, rooms};
 use common::mac::{MacKeys, Purpose};
 use common::secret::Secret;
 use common::time::Timestamp;
+use common::wire::address::Address;
 use criterion::{Criterion, criterion_group, criterion_main};
 use edge::catalog::issue::Issuer;
-use edge::catalog::selection::Wanted;
+use edge::catalog::selection::{FileWanted, VersionWanted, Wanted};
 use edge::catalog::updates::{Question, Told};
 use edge::deliver::plain::nothing;
 use edge::deliver::told::tell_bare;
 use edge::deliver::{Plan, plan};
 use edge::error::Failure;
 use edge::gate::Permit;
+use edge::observe::TransferMetrics;
 use edge::request::{Arrival, Ask, Table};
+use edge::transfers::{Claim, Transfers};
 use http::header::{ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 
@@ -31,6 +35,7 @@ struct Shop {
     rooms: Rooms,
     permit: Permit,
     links: MacKeys,
+    transfers: Arc<Transfers>,
     _directory: tempfile::TempDir,
 }
 
@@ -40,13 +45,38 @@ impl Shop {
         let rooms = rooms(&replica(directory.path(), 1_000), 1_000);
         let permit = rooms.gate.admit(&asked(DOWNLOAD)?).ok()?;
         let secret = Secret::new("an-edge-secret-of-ours".to_owned());
-        Some(Self { rooms, permit, links: MacKeys::derive(&[secret], Purpose::Link), _directory: directory })
+        let links = MacKeys::derive(&[secret], Purpose::Link);
+        let transfers = Arc::new(Transfers::new(TransferMetrics::default()));
+        Some(Self { rooms, permit, links, transfers, _directory: directory })
     }
 
     /// Downloads the object, but for its bytes.
     fn download(&self, ask: &Ask) -> Result<Plan, Failure> {
         let selected = self.rooms.catalog.select(&self.permit, &Wanted::parse(ask)?, ask.channel())?;
         Ok(plan(&ask.method, &ask.headers, &selected.object))
+    }
+
+    /// What a download costs more that may be cut: entered, judged again, and left.
+    fn run(&self, ask: &Ask) -> Result<(), Failure> {
+        let catalog = &self.rooms.catalog;
+        let selected = catalog.select(&self.permit, &Wanted::parse(ask)?, ask.channel())?;
+        let (application, version, file) = selected.names();
+        let right = self.permit.right(ask.arrival, false);
+        let claim = Claim {
+            version: Address::Version(right.tenant, application.clone(), version.clone()),
+            wanted: Wanted {
+                application,
+                version: VersionWanted::Named(version),
+                file: FileWanted::Id(file),
+            },
+            channel: None,
+            right,
+        };
+        let running = self.transfers.enter(claim, |claim| {
+            let permit = self.rooms.gate.readmit(&claim.right)?;
+            catalog.select(&permit, &claim.wanted, None).map(|_| ())
+        });
+        running.map(drop)
     }
 
     /// The headers of the answer.
@@ -104,8 +134,9 @@ fn benchmark(criterion: &mut Criterion) {
     let (Some(listing_again), Some(check_again)) = (ask(LISTING), ask(CHECK)) else { return };
     let listing_again = again(listing_again, listed.as_ref());
     let check_again = again(check_again, checked.as_ref());
-    let stages: [(&str, &dyn Fn() -> bool); 6] = [
+    let stages: [(&str, &dyn Fn() -> bool); 7] = [
         ("download: select, plan, headers", &|| black_box(shop.download(&download)).is_ok()),
+        ("download: select, enter, judge again, leave", &|| black_box(shop.run(&download)).is_ok()),
         ("listing of 20 versions", &|| black_box(shop.list(&listing)).is_ok()),
         ("listing of 20 versions, 304", &|| black_box(shop.list(&listing_again)).is_ok()),
         ("update check, offered", &|| black_box(shop.check(&check)).is_ok()),

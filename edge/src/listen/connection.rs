@@ -127,8 +127,8 @@ where
     let is_encrypted = site.tls.is_some();
     // Weakly: a stream of HTTP/2 may outlive its connection, and must not keep the socket open.
     let (weak, progress) = (Arc::downgrade(line), line.progress.clone());
-    let way = Arc::new(Way { line: weak, progress, is_encrypted, peer });
-    let service = service_fn(|request| answer(site.edge.clone(), way.clone(), request));
+    let peer = Arc::new(Peer { line: weak, progress, is_encrypted, address: peer });
+    let service = service_fn(|request| answer(site.edge.clone(), peer.clone(), request));
     let ended = match protocol {
         Protocol::One => converse(line, Box::pin(site.http.one.serve_connection(io, service))).await,
         Protocol::Two => converse(line, Box::pin(site.http.two.serve_connection(io, service))).await,
@@ -161,24 +161,24 @@ where
     .await
 }
 
-/// By which way requests come.
-struct Way {
+/// Who asks, on which connection.
+struct Peer {
     line: Weak<Line>,
     progress: Arc<Progress>,
     is_encrypted: bool,
-    peer: IpAddr,
+    address: IpAddr,
 }
 
 async fn answer(
     edge: Arc<Edge>,
-    way: Arc<Way>,
+    peer: Arc<Peer>,
     request: Request<Wire>,
 ) -> Result<Response<Answer>, Infallible> {
-    let Way { line, progress, is_encrypted, peer } = &*way;
+    let Peer { line, progress, is_encrypted, address } = &*peer;
     let exchange = Exchange::begin(progress, request.version() == Version::HTTP_2);
     // TLS and HTTP/2 must see each byte; the kernel can send the others from the file.
     let is_plain = !is_encrypted && request.version() < Version::HTTP_2;
-    let arrival = Arrival { address: *peer, at: edge.clock.now(), tick: edge.began.elapsed() };
+    let arrival = Arrival { address: *address, at: edge.clock.now(), tick: edge.began.elapsed() };
     let expects = request.headers().contains_key(http::header::EXPECT);
     let (parts, body) = request.into_parts();
     let mut body = Some(Incoming::new(body, || Exchange::join(progress)));
