@@ -191,7 +191,10 @@ pub async fn an_edge_is_cut_off(size: Size) -> (Tally, String) {
 /// An edge's clock is an hour ahead, and another's an hour behind.
 pub async fn clocks_are_wrong(size: Size) -> (Tally, String) {
     let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
-    assert!(std::path::Path::new(library).exists(), "install faketime");
+    assert!(
+        std::path::Path::new(library).exists(),
+        "it is missing: run `cargo xtask test`, which installs libfaketime"
+    );
     let mut world = World::adjusted(size, |number, launch| {
         let off = if number == 0 { "+3600" } else { "-3600" };
         launch.env("LD_PRELOAD", library).env("FAKETIME", off).env("FAKETIME_DONT_FAKE_MONOTONIC", "1")

@@ -31,6 +31,11 @@ const NEEDS: &[Need] = &[
         "python3-venv",
         "an environment for schemathesis, inside the target directory",
     ),
+    need(
+        "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+        "libfaketime",
+        "edges whose clocks are an hour off",
+    ),
     need("wget", "wget", "resumption as customers do it"),
     // Where servers lie is in the path of root alone.
     need("/usr/sbin/nginx", "nginx", "the peer that the edge is measured against, started privately"),
