@@ -1,6 +1,5 @@
 //! A key's limit holds over 3 and over 8 edges: at 3 times its limit no minute has more, at 0.9 times nobody is refused.
 #![expect(
-    clippy::unwrap_used,
     clippy::print_stdout,
     reason = "also outside of the test function itself this is how a proof fails, and its figures are for reading"
 )]
