@@ -78,6 +78,9 @@ pub fn replica(directory: &Path, count: usize) -> SharedReplica {
         let stop = CancellationToken::new();
         let following = tokio::spawn(follower.run(stop.clone()));
         replica.watch().wait_for(|position| position.epoch != 0).await.expect("a snapshot");
+        while !replica.is_usable() {
+            tokio::task::yield_now().await;
+        }
         stop.cancel();
         following.await.expect("the follower");
     });

@@ -161,11 +161,14 @@ impl Follower {
         let mut memory = Memory::at(self.position());
         loop {
             let head = self.readable_head().await?;
-            if let Some(head) = &head {
-                self.look(head, &mut memory).await?;
-            }
+            let is_new = match &head {
+                Some(head) => self.look(head, &mut memory).await?,
+                None => false,
+            };
             memory.pass(self.position());
-            let news = self.feed.news(memory.cursor, self.pace.wait()).await?;
+            // Nobody is served before the log behind a first snapshot was read: what lies there lies there now.
+            let wait = if is_new { Duration::ZERO } else { self.pace.wait() };
+            let news = self.feed.news(memory.cursor, wait).await?;
             let quiet = news.is_empty();
             let turn = self.take(&mut memory, news).await?;
             let behind = head.as_ref().is_some_and(|head| self.position() < head.position());
@@ -188,12 +191,13 @@ impl Follower {
     }
 
     /// Takes the head for what it says: a new history begins with its snapshot, and a replica that has kept up with it
-    /// is as fresh as it is.
-    async fn look(&self, head: &Head, memory: &mut Memory) -> Result<(), Broken> {
+    /// is as fresh as it is. Gives whether the snapshot was taken.
+    async fn look(&self, head: &Head, memory: &mut Memory) -> Result<bool, Broken> {
         let mine = self.position();
         // Of a damaged file only what is not behind takes the place: what was in force stays in force.
         let mends = self.applier.replica.is_damaged() && head.position() >= mine;
-        if mine.epoch < head.epoch || mine.epoch == 0 || mends {
+        let is_due = mine.epoch < head.epoch || mine.epoch == 0 || mends;
+        if is_due {
             self.applier.rebuild(self.feed.as_ref(), head).await?;
             *memory = Memory::at(self.position());
         }
@@ -205,7 +209,7 @@ impl Follower {
             // Only then: a head that this replica does not keep up with does not make it any fresher.
             self.applier.replica.note_head(head.issued_at)?;
         }
-        Ok(())
+        Ok(is_due)
     }
 
     /// The log does not lead on from here: the snapshot does, once it is newer than what is here. Until then the log is
