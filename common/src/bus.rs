@@ -183,9 +183,9 @@ pub trait Acks: Send + Sync + 'static {
     /// Tells one. Whoever gets an error lets go of it: the next one says more.
     async fn acknowledge(&self, sealed: Bytes) -> Result<(), BusError>;
 
-    /// Changes within this time are told together: a hundred edges under a storm of writes must not flood the desk.
-    fn shortest_gap(&self) -> Duration {
-        Duration::from_millis(5)
+    /// Tells the last one: nothing comes after it that it could go along with.
+    async fn say_goodbye(&self, sealed: Bytes) -> Result<(), BusError> {
+        self.acknowledge(sealed).await
     }
 }
 

@@ -12,7 +12,9 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use common::bus::https::{ACKS_PATH, BUCKETS_PATH, HEAD_PATH, NEWS_PATH, Question, Told};
+use common::bus::https::{
+    ACK_HEADER, ACKS_PATH, BUCKETS_PATH, HEAD_PATH, NEWS_PATH, Question, Told, read_ack,
+};
 use common::bus::local::LocalBus;
 use common::bus::{BusError, Feed as _};
 use common::digest::Digest;
@@ -74,6 +76,10 @@ async fn bucket(State(door): Door, Path(name): Path<String>, headers: HeaderMap)
 
 async fn news(State(door): Door, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let found = async {
+        let said = headers.get(ACK_HEADER).and_then(|value| read_ack(value.to_str().ok()?));
+        if let Some(sealed) = said.filter(|sealed| sealed.len() <= LARGEST_ACK) {
+            door.fleet.take(&sealed);
+        }
         let Some(question) = query.as_deref().and_then(Question::parse) else { return Ok(None) };
         door.news(question).await
     };

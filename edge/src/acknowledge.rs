@@ -27,6 +27,8 @@ use crate::replica::SharedReplica;
 
 /// How often, when nothing moves. The desk calls an edge silent after three of these.
 const EVERY: Duration = Duration::from_secs(1);
+/// Two changes within this time are told together: a hundred edges under a storm of writes must not flood the desk.
+const SHORTEST_GAP: Duration = Duration::from_millis(5);
 /// How long one may take to be told. A carrier that hangs longer is tried again with what is then true.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -75,7 +77,7 @@ impl Acknowledger {
             }
             moved.mark_unchanged();
             let told = self.say(carrier, false).await;
-            not_before = Instant::now() + carrier.shortest_gap();
+            not_before = Instant::now() + SHORTEST_GAP;
             match (&told, std::mem::replace(&mut away, told.is_err())) {
                 (Err(error), false) => {
                     tracing::warn!(%error, "not acknowledging: the desk counts this edge as silent")
@@ -92,7 +94,8 @@ impl Acknowledger {
     async fn say(&self, carrier: &dyn Acks, leaving: bool) -> Result<(), BusError> {
         // Without an edge secret there is nobody to talk to.
         let Some(sealed) = self.next(leaving) else { return Ok(()) };
-        let told = tokio::time::timeout(PATIENCE, carrier.acknowledge(sealed)).await;
+        let telling = if leaving { carrier.say_goodbye(sealed) } else { carrier.acknowledge(sealed) };
+        let told = tokio::time::timeout(PATIENCE, telling).await;
         told.unwrap_or_else(|_| Err(BusError::Away("no answer in time".to_owned())))
     }
 

@@ -26,8 +26,10 @@ pub const BUCKETS_PATH: &str = "/internal/v1/feed/buckets";
 /// Where the news are; a [`Question`] follows.
 pub const NEWS_PATH: &str = "/internal/v1/feed/news";
 
-/// Where edges say how far they have come.
+/// Where edges say that they leave.
 pub const ACKS_PATH: &str = "/internal/v1/acknowledgements";
+/// The header by which they say along with a question how far they have come: an acknowledgement in base64.
+pub const ACK_HEADER: &str = "x-tidegate-acknowledgement";
 
 /// How long an answer may take beyond what was asked to wait.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -118,6 +120,8 @@ pub struct HttpsBus {
     word: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     /// The head that came with the last news, until it is asked for: a look costs one request, not two.
     told: Mutex<Option<Bytes>>,
+    /// What this edge has to say of itself, until it next asks for news: it then goes along.
+    unsaid: Mutex<Option<Bytes>>,
 }
 
 impl HttpsBus {
@@ -136,7 +140,7 @@ impl HttpsBus {
         // A machine without root certificates is no reason not to start, unless they are needed.
         let client = if control_plane.starts_with("https:") { client } else { client.tls_certs_only([]) };
         let client = client.build().map_err(|error| error.to_string())?;
-        Ok(Self { client, control_plane, word, told: Mutex::default() })
+        Ok(Self { client, control_plane, word, told: Mutex::default(), unsaid: Mutex::default() })
     }
 
     async fn get(&self, path: &str, patience: Duration) -> Result<Option<Bytes>, BusError> {
@@ -156,8 +160,13 @@ impl HttpsBus {
     }
 
     fn keep(&self, head: Option<Bytes>) -> Option<Bytes> {
-        std::mem::replace(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner), head)
+        swap(&self.told, head)
     }
+}
+
+fn swap(place: &Mutex<Option<Bytes>>, new: Option<Bytes>) -> Option<Bytes> {
+    // One assignment: a panic elsewhere leaves it whole.
+    std::mem::replace(&mut *place.lock().unwrap_or_else(PoisonError::into_inner), new)
 }
 
 /// The body, no larger than news or a bucket may be.
@@ -199,7 +208,11 @@ impl Feed for HttpsBus {
         let Cursor { epoch, changes, denials } = cursor;
         let wait_millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let question = Question { epoch, changes, denials, wait: wait_millis };
-        let body = self.get(&question.path(), wait + PATIENCE).await?;
+        let mut request = self.client.get(format!("{}{}", self.control_plane, question.path()));
+        if let Some(sealed) = swap(&self.unsaid, None) {
+            request = request.header(ACK_HEADER, STANDARD.encode(sealed));
+        }
+        let body = self.ask(request, wait + PATIENCE).await?;
         let body = body.ok_or_else(|| BusError::Away("the control plane has no feed".to_owned()))?;
         let told: Told = serde_json::from_slice(&body).map_err(|error| Unreadable::json("news", &error))?;
         let (head, news) = told.read()?;
@@ -210,15 +223,22 @@ impl Feed for HttpsBus {
 
 #[async_trait]
 impl Acks for HttpsBus {
+    /// Goes along with the next question, so that a fleet asks no more often for it.
     async fn acknowledge(&self, sealed: Bytes) -> Result<(), BusError> {
+        swap(&self.unsaid, Some(sealed));
+        Ok(())
+    }
+
+    async fn say_goodbye(&self, sealed: Bytes) -> Result<(), BusError> {
         let request = self.client.post(format!("{}{ACKS_PATH}", self.control_plane)).body(sealed);
         self.ask(request, PATIENCE).await.map(|_| ())
     }
+}
 
-    /// Each is a request. While the bus works, it is faster anyway.
-    fn shortest_gap(&self) -> Duration {
-        Duration::from_millis(500)
-    }
+/// An acknowledgement as a header carries it.
+#[must_use]
+pub fn read_ack(header: &str) -> Option<Bytes> {
+    STANDARD.decode(header).ok().map(Bytes::from)
 }
 
 #[cfg(test)]

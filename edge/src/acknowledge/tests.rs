@@ -146,7 +146,7 @@ async fn a_storm_of_changes_is_told_in_few_words_and_to_its_end() {
     }
     telling.change();
     until(|| line.positions().last() == Some(&2)).await;
-    let most = began.elapsed().as_millis() / line.shortest_gap().as_millis() + 3;
+    let most = began.elapsed().as_millis() / SHORTEST_GAP.as_millis() + 3;
     assert!((line.told().len() as u128) <= most, "{} in {:?}", line.told().len(), began.elapsed());
 }
 

@@ -4,7 +4,7 @@
 //! a quarter second; a slot leaves the window when its *end* is 60 s ago, so that the promise is never broken and a
 //! request comes back at most a quarter second late.
 //!
-//! An edge that is alone counts by itself. One of several spends what it was lent (see [`lease`]), and where nobody
+//! An edge that is alone counts by itself. One of several spends what it was lent (`budget/lease.rs`), and where nobody
 //! lends, its fair share; what it counts itself is never more than the limit, whatever it is told.
 
 mod fleet;

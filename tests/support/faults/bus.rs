@@ -164,6 +164,7 @@ pub async fn the_log_is_cut(size: Size) -> (Tally, String) {
         eventually(WITHDRAWN_WITHIN, || async { client.get(&path).await.is(401) }).await;
         longest = longest.max(began.elapsed());
     }
+    world.suffer(&load).await;
     let tally = world.assert_well("the log is cut", load).await;
     (tally, format!("{} gaps of {} found, the last after {longest:.1?}", size.rounds, size.rounds))
 }

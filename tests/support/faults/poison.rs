@@ -178,6 +178,7 @@ pub async fn redis_is_poisoned(size: Size) -> (Tally, String) {
         longest = longest.max((withdrawn, *name));
         load.asked(size.asks / 10).await;
     }
+    world.suffer(&load).await;
     let tally = world.assert_well("Redis is poisoned", load).await;
     (tally, format!("{} kinds, withdrawn at the latest {:.1?} after {}", POISONS.len(), longest.0, longest.1))
 }
