@@ -37,7 +37,7 @@ async fn assert_gets(edges: &[String], key: &str, stock: &Stock) {
 async fn assert_refused(edges: &[String], key: &str, stock: &Stock, status: u16) {
     for (number, edge) in edges.iter().enumerate() {
         let client = Client::new(edge, Some(key)).at(&format!("127.0.12.{}", number + 1));
-        eventually(PATIENCE, || async { client.get(&stock.path()).await.is(status) }).await;
+        eventually(PATIENCE, || async { client.comes_to(&stock.path(), status).await }).await;
     }
 }
 

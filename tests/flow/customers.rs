@@ -72,7 +72,7 @@ async fn an_inactive_customer_is_refused_with_every_key_and_link_until_it_is_act
         for edge in 0..2 {
             for key in [&stock.key.text, &second.text] {
                 let client = system.client(edge, key);
-                eventually(PATIENCE, || async { client.get(&stock.path()).await.is(status) }).await;
+                eventually(PATIENCE, || async { client.comes_to(&stock.path(), status).await }).await;
             }
             let there = link.replace(&system.edges[0], &system.edges[edge]);
             let answer = system.stranger(edge).get(&there).await.expect(status);

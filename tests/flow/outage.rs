@@ -111,7 +111,7 @@ async fn customers_download_while_redis_and_the_control_plane_are_dead_and_an_ed
     for edge in 0..2 {
         let (new, old) = (fleet.client(edge, &meanwhile.text), fleet.client(edge, &withdrawn.text));
         eventually(PATIENCE, || async { new.get(&known.stock.path()).await.is(200) }).await;
-        eventually(PATIENCE, || async { old.get(&known.stock.path()).await.is(401) }).await;
+        eventually(PATIENCE, || async { old.peek(&known.stock.path()).await.is(401) }).await;
     }
     let through = fleet.admin(1).create_key(&known.stock.customer, json!({})).await;
     fleet.client(1, &through.text).get(&known.stock.path()).await.expect(200);
@@ -159,7 +159,7 @@ async fn a_revocation_reaches_edges_that_redis_does_not() {
     let new = desk.create_key(&known.stock.customer, json!({})).await;
     for edge in 0..2 {
         let (old, new) = (fleet.client(edge, &known.hot.text), fleet.client(edge, &new.text));
-        eventually(PATIENCE, || async { old.get(&path).await.is(401) }).await;
+        eventually(PATIENCE, || async { old.peek(&path).await.is(401) }).await;
         eventually(PATIENCE, || async { new.get(&path).await.is(200) }).await;
     }
     // An edge that was down meanwhile asks before it serves.
@@ -177,7 +177,7 @@ async fn a_revocation_reaches_edges_that_redis_does_not() {
     desk.change_key(&later, json!({ "isEnabled": false })).await.expect(200);
     for edge in 0..2 {
         let old = fleet.client(edge, &later.text);
-        eventually(PATIENCE, || async { old.get(&path).await.is(401) }).await;
+        eventually(PATIENCE, || async { old.peek(&path).await.is(401) }).await;
     }
     fleet.assert_sound();
 }

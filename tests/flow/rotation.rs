@@ -22,7 +22,7 @@ async fn assert_refused(system: &System, key: &str, stock: &Stock, (from, reason
     assert_eq!(here.expect(401).failure().1, reason);
     let there = system.client(1, key).at(from);
     eventually(PATIENCE, || async {
-        let answer = there.get(&stock.path()).await;
+        let answer = there.peek(&stock.path()).await;
         if answer.status == 401 && answer.failure().1 == reason { Ok(()) } else { Err(answer) }
     })
     .await;

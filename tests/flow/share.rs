@@ -261,7 +261,7 @@ async fn a_share_link_stops_with_whatever_its_creator_loses() {
         answer.expect(200);
         assert_told(&system.stranger(0).get(&path).await, status, reason);
         eventually(PATIENCE, || async {
-            let answer = system.stranger(1).get(&path).await;
+            let answer = system.stranger(1).peek(&path).await;
             if answer.status == status && answer.failure().1 == reason { Ok(()) } else { Err(answer) }
         })
         .await;
@@ -374,7 +374,7 @@ async fn links_signed_by_an_old_edge_secret_work_while_it_is_listed() {
     for path in by_old {
         system.stranger(0).get(&path).await.expect(200);
         system.stranger(1).get(&path).await.expect(200);
-        let gone = eventually(PATIENCE, || async { system.stranger(2).get(&path).await.is(404) }).await;
+        let gone = eventually(PATIENCE, || async { system.stranger(2).peek(&path).await.is(404) }).await;
         assert_eq!(gone.failure().1, "link_not_found");
     }
     made(2).await;

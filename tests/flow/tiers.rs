@@ -61,7 +61,7 @@ async fn a_changed_rank_shows_and_hides_versions_at_once() {
         assert_eq!(here.get(path).await.expect(200).column("/versions", "version"), versions, "{rank}");
         here.get(bytes).await.expect(status);
         let there = system.client(1, &stock.key.text);
-        eventually(PATIENCE, || async { there.get(bytes).await.is(status) }).await;
+        eventually(PATIENCE, || async { there.comes_to(bytes, status).await }).await;
     }
     // The customer's own tier sinks.
     put(&admin, "Gold", json!({ "rank": 10 })).await;

@@ -76,6 +76,16 @@ impl Client {
         send(self.request(Method::GET, target)).await
     }
 
+    /// The first byte of a file: over at once, so that it is not cut when the right to it ends meanwhile.
+    pub async fn peek(&self, target: &str) -> Answer {
+        self.get_with(target, "range", "bytes=0-0").await
+    }
+
+    /// Whether GET is answered by that status now; what is cut meanwhile, because a right ends, is not yet.
+    pub async fn comes_to(&self, target: &str, status: u16) -> Result<Answer, String> {
+        self.try_get(target).await?.is(status).map_err(|answer| format!("{answer:?}"))
+    }
+
     /// GET with one more header.
     pub async fn get_with(&self, target: &str, name: &str, value: &str) -> Answer {
         send(self.request(Method::GET, target).header(name, value)).await

@@ -152,7 +152,7 @@ impl World {
         let began = Instant::now();
         join_all(edges.iter().map(|edge| {
             let (client, path) = (self.fleet.client(*edge, &key.text), self.stock.path());
-            async move { eventually(WITHDRAWN_WITHIN, || async { client.get(&path).await.is(401) }).await }
+            async move { eventually(WITHDRAWN_WITHIN, || async { client.peek(&path).await.is(401) }).await }
         }))
         .await;
         began.elapsed()
@@ -176,6 +176,8 @@ impl World {
         self.withdraw(&edges).await;
         self.admit(&edges).await;
         self.assert_withdrawn(&edges).await;
+        // Enough to say so, however fast all that was.
+        self.suffer(&load).await;
         let tally = load.stop().await;
         tally.assert_clean(fault);
         self.fleet.assert_sound();

@@ -181,7 +181,7 @@ pub async fn an_edge_is_cut_off(size: Size) -> (Tally, String) {
     let began = Instant::now();
     wires.iter().for_each(|wire| wire.pass(true));
     let client = world.fleet.client(last, &key.text);
-    eventually(WITHDRAWN_WITHIN, || async { client.get(&world.stock.path()).await.is(401) }).await;
+    eventually(WITHDRAWN_WITHIN, || async { client.peek(&world.stock.path()).await.is(401) }).await;
     let obeyed = began.elapsed();
     let answer = desk.patch(&path, &json!({ "isEnabled": false })).await.expect(200);
     assert_eq!(answer.json()["meta"]["edges"].as_array().map(Vec::len), Some(size.edges));
@@ -246,7 +246,7 @@ pub async fn two_desks_write(size: Size) -> (Tally, String) {
     for edge in world.every_edge() {
         for key in &keys {
             let client = world.fleet.client(edge, &key.text);
-            eventually(WITHDRAWN_WITHIN, || async { client.get(&world.stock.path()).await.is(401) }).await;
+            eventually(WITHDRAWN_WITHIN, || async { client.peek(&world.stock.path()).await.is(401) }).await;
         }
     }
     let converged = began.elapsed();
