@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{TenantId, UploadId};
@@ -41,10 +42,20 @@ impl Forwarded {
     /// Reads a header value; `None` when no edge of ours said that, or not lately.
     #[must_use]
     pub fn open(text: &str, keys: &MacKeys, now: Timestamp) -> Option<Self> {
-        let word: Self = serde_json::from_slice(&keys.open(text)?).ok()?;
-        let off = now.since(word.at).max(word.at.since(now));
-        (off <= FORWARDED_LIFETIME).then_some(word)
+        open_lately(text, keys, |word: &Self| word.at, (now, FORWARDED_LIFETIME))
     }
+}
+
+/// What `keys` sealed, if it was said no longer ago, and no further ahead, than the span.
+fn open_lately<T: DeserializeOwned>(
+    text: &str,
+    keys: &MacKeys,
+    said_at: impl Fn(&T) -> Timestamp,
+    (now, span): (Timestamp, Duration),
+) -> Option<T> {
+    let word: T = serde_json::from_slice(&keys.open(text)?).ok()?;
+    let at = said_at(&word);
+    (now.since(at).max(at.since(now)) <= span).then_some(word)
 }
 
 /// The header by which an edge shows that it is one, when it follows the control plane itself.
@@ -69,9 +80,7 @@ impl EdgeWord {
     /// Reads a header value; `None` when no edge of ours said that, or not lately.
     #[must_use]
     pub fn open(text: &str, keys: &MacKeys, now: Timestamp) -> Option<Self> {
-        let word: Self = serde_json::from_slice(&keys.open(text)?).ok()?;
-        let off = now.since(word.at).max(word.at.since(now));
-        (off <= WORD_LIFETIME).then_some(word)
+        open_lately(text, keys, |word: &Self| word.at, (now, WORD_LIFETIME))
     }
 }
 
@@ -97,5 +106,29 @@ impl UploadTicket {
     #[must_use]
     pub fn open(text: &str, keys: &MacKeys) -> Option<Self> {
         serde_json::from_slice(&keys.open(text)?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mac::Purpose;
+    use crate::secret::Secret;
+
+    #[test]
+    fn a_word_opens_for_who_shares_the_secret_and_for_a_while() {
+        let keys = |secret: &str| MacKeys::derive(&[Secret::new(secret.to_owned())], Purpose::Feed);
+        let (ours, at) = (keys("an-edge-secret-of-ours"), Timestamp::from_millis(1_800_000_000_000));
+        let word = EdgeWord { edge: "edge-1".to_owned(), at };
+        let text = word.seal(&ours).unwrap();
+        let check = |keys: &MacKeys, now, opens: bool| {
+            assert_eq!(EdgeWord::open(&text, keys, now).is_some(), opens, "{now}");
+        };
+        check(&ours, at, true);
+        check(&ours, at.plus(WORD_LIFETIME), true);
+        check(&ours, at.plus(WORD_LIFETIME + Duration::from_millis(1)), false);
+        check(&keys("another-secret-of-others"), at, false);
+        let early = Timestamp::from_millis(at.millis() - 86_400_001);
+        check(&ours, early, false);
     }
 }

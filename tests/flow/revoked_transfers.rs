@@ -41,14 +41,7 @@ impl Case {
 impl Shop {
     async fn open() -> Self {
         let certificates = tempfile::tempdir().unwrap();
-        let (chain, key) = support::tools::certificate(certificates.path(), "localhost").await;
-        let fleet = Fleet::adjusted(2, |edge, launch| match edge {
-            0 => launch,
-            _ => launch
-                .env("TIDEGATE_TLS_CERT", chain.display().to_string())
-                .env("TIDEGATE_TLS_KEY", key.display().to_string()),
-        })
-        .await;
+        let fleet = Fleet::half_encrypted(certificates.path()).await;
         Self { fleet, bytes: content::bytes(11, SIZE), _certificates: certificates }
     }
 

@@ -15,7 +15,7 @@ use crate::client::{Client, send};
 use crate::content;
 use crate::eventually::{PATIENCE, eventually};
 use crate::fleet::Fleet;
-use crate::tools::{certificate, curl, sha256sum};
+use crate::tools::{curl, sha256sum};
 
 const PIECE: usize = 64 << 10;
 const TICK: Duration = Duration::from_millis(64);
@@ -38,14 +38,7 @@ pub type Times = BTreeMap<&'static str, Vec<f64>>;
 /// Cuts so many times as many downloads as run at once over each transport, of a file of so many MiB.
 pub async fn cut(mebibytes: u64, rounds: usize, at_once: usize) -> Times {
     let certificates = tempfile::tempdir().unwrap();
-    let (chain, key) = certificate(certificates.path(), "localhost").await;
-    let fleet = Fleet::adjusted(2, |edge, launch| match edge {
-        0 => launch,
-        _ => launch
-            .env("TIDEGATE_TLS_CERT", chain.display().to_string())
-            .env("TIDEGATE_TLS_KEY", key.display().to_string()),
-    })
-    .await;
+    let fleet = Fleet::half_encrypted(certificates.path()).await;
     publish(&fleet, mebibytes).await;
     let mut times = Times::new();
     for _ in 0..rounds {

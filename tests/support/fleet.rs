@@ -53,6 +53,18 @@ impl Fleet {
         fleet
     }
 
+    /// Two edges: the first speaks clear text, the second TLS with a certificate that it finds in `directory`.
+    pub async fn half_encrypted(directory: &std::path::Path) -> Self {
+        let (chain, key) = crate::tools::certificate(directory, "localhost").await;
+        Self::adjusted(2, |edge, launch| match edge {
+            0 => launch,
+            _ => launch
+                .env("TIDEGATE_TLS_CERT", chain.display().to_string())
+                .env("TIDEGATE_TLS_KEY", key.display().to_string()),
+        })
+        .await
+    }
+
     /// The same for several tenants, of which there is none yet: the operator makes them.
     pub async fn of_several_tenants(edges: usize) -> Self {
         Self::start_in(Tenancy::Multi, edges, |_, launch| launch).await

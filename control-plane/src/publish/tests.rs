@@ -21,7 +21,7 @@ use rand::rngs::StdRng;
 use tokio_util::sync::CancellationToken;
 
 use super::render::{record, render};
-use super::{PublishFault, Publisher};
+use super::{Marking, PublishFault, Publisher, Told};
 use crate::domain::{Change, application, key, version};
 use crate::store::contract::{
     commit, context, new_application, new_customer, new_file, new_key, rng, tenant,
@@ -473,4 +473,39 @@ async fn the_loop_tells_at_once_what_it_is_woken_for_and_says_the_rest_at_its_en
     running.await.unwrap();
     let standing = house.store.read().await.unwrap().standing().await.unwrap();
     assert_eq!(standing.announced, last.position.sequence);
+}
+
+#[tokio::test]
+async fn what_the_other_carrier_was_not_told_stays_in_the_outbox() {
+    let mut house = House::open().await;
+    let other = Told::default();
+    house.publisher.tools.marking = Marking::Both(other.clone());
+    house.step().await.unwrap();
+    let standing = house.store.read().await.unwrap().standing().await.unwrap();
+    assert!(standing.position.sequence > 0);
+    assert_eq!(standing.announced, 0, "the other was told nothing");
+    other.reach(standing.position.sequence);
+    house.step().await.unwrap();
+    let marked = house.store.read().await.unwrap().standing().await.unwrap().announced;
+    assert_eq!(marked, standing.position.sequence);
+}
+
+#[tokio::test]
+async fn what_somebody_else_laid_on_the_bus_is_cleared_away() {
+    let mut house = House::open().await;
+    house.step().await.unwrap();
+    let epoch = house.store.read().await.unwrap().standing().await.unwrap().position.epoch;
+    let bus = house.line.bus();
+    let beyond = LogId { sequence: u64::MAX, part: 0 };
+    let junk = || Bytes::from_static(b"of whoever can write to the bus");
+    bus.append_change(epoch, beyond, junk()).await.unwrap();
+    bus.append_denials(epoch, beyond, junk()).await.unwrap();
+    bus.put_head(Position { epoch: u64::MAX, sequence: 1 }, junk()).await.unwrap();
+    house.clock.advance(Duration::from_secs(6));
+    house.step().await.unwrap();
+    for last in [bus.last_change(epoch).await.unwrap(), bus.last_denials(epoch).await.unwrap()] {
+        assert_ne!(last, Some(beyond));
+    }
+    let head = Outlet::head(&bus).await.unwrap().unwrap();
+    assert!(open(Kind::Head, &head, &trusted()).is_ok());
 }

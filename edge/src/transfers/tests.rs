@@ -349,3 +349,16 @@ fn a_body_hands_out_nothing_after_the_cut_and_its_receipt_says_what_it_did() {
     let receipts = book.0.lock().unwrap();
     assert!(receipts.len() == 1 && !receipts[0].completed, "{receipts:?}");
 }
+
+#[test]
+fn a_replica_that_cannot_be_read_cuts_nothing() {
+    let house = House::new();
+    let running = house.transfers.enter(house.admit().unwrap(), |_| Ok(())).unwrap();
+    let found = house.transfers.all();
+    let broken =
+        |_: &Claim| Err(Failure::Broke(crate::error::Fault::Panicked(common::routes::RouteId::Health)));
+    house.transfers.review(&found, broken);
+    assert!(!running.transfer().is_cut());
+    house.transfers.review(&found, |_| Err(crate::error::Refusal::VersionNotFound.into()));
+    assert!(running.transfer().is_cut());
+}

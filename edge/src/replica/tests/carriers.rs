@@ -18,7 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::followed::Desk;
 use super::world::{entry, gone, key, key_at};
 use crate::replica::feed::pace::Pace;
-use crate::replica::feed::{Applier, Follower, Observer, Refusals};
+use crate::replica::feed::{Applier, Follower, Observer, Refusals, Refused};
 use crate::replica::{Changed, Replica, SharedReplica};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -80,6 +80,7 @@ impl Feed for Carrier {
 
 struct Edge {
     replica: SharedReplica,
+    refusals: Refusals,
     _directory: TempDir,
     _stop: DropGuard,
 }
@@ -89,14 +90,15 @@ impl Edge {
         let directory = tempfile::tempdir().unwrap();
         let replica = Arc::new(Replica::open(directory.path()).unwrap());
         let keys = vec![Desk::new().key.verifying_key()];
-        let applier = Arc::new(Applier::new(replica.clone(), keys, Arc::new(Nobody), Refusals::default()));
+        let refusals = Refusals::default();
+        let applier = Arc::new(Applier::new(replica.clone(), keys, Arc::new(Nobody), refusals.clone()));
         let (of_bus, of_desk, _) = Pace::pair();
         let stop = CancellationToken::new();
         for (carrier, pace) in [(bus, of_bus), (desk, of_desk)] {
             let follower = Follower { applier: applier.clone(), feed: Arc::new(carrier.clone()), pace };
             tokio::spawn(follower.run(stop.clone()));
         }
-        Self { replica, _directory: directory, _stop: stop.drop_guard() }
+        Self { replica, refusals, _directory: directory, _stop: stop.drop_guard() }
     }
 
     async fn reaches(&self, epoch: u64, sequence: u64) {
@@ -111,13 +113,17 @@ impl Edge {
     }
 
     async fn denies(&self, address: &Address) {
-        let denied = async {
-            while !self.replica.is_denied(address) {
-                tokio::task::yield_now().await;
-            }
-        };
-        assert!(tokio::time::timeout(PATIENCE, denied).await.is_ok());
+        until(|| self.replica.is_denied(address)).await;
     }
+}
+
+async fn until(is: impl Fn() -> bool) {
+    let waiting = async {
+        while !is() {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok());
 }
 
 /// Two carriers of one control plane.
@@ -204,7 +210,8 @@ async fn an_entry_under_another_id_than_its_own_leads_past_nothing() {
         entries: vec![entry(2, &key("key_2", 2))],
     };
     bus.append((900, 0), seal(Kind::Batch, &batch.encode().unwrap(), &bus.key)).await;
-    bus.change(1, 2, &[key("key_2", 2)]).await;
+    // It was read, and led nowhere.
+    until(|| edge.refusals.count(Refused::Change) > 0).await;
     assert_eq!(edge.replica.position().sequence, 1);
     // The publisher clears it away and goes on.
     bus.bus.discard(1).await.unwrap();
