@@ -131,6 +131,9 @@ impl Follower {
                 }
             };
             self.pace.tell(false, true);
+            if matches!(round, Err(Broken::Replica(_) | Broken::Rebuild(_) | Broken::Panicked)) {
+                self.only_deny().await;
+            }
             let name = self.pace.carrier();
             match round {
                 // By redb, where it does not expect what it finds.
@@ -149,6 +152,15 @@ impl Follower {
                 () = tokio::time::sleep(jittered(pause, self.position().sequence)) => {}
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Takes denials alone, which need no more than memory: a record that this edge breaks on, or a disk that is full,
+    /// must not keep it from hearing what is withdrawn.
+    async fn only_deny(&self) {
+        let mut memory = Memory::at(self.position());
+        if let Ok(news) = self.feed.news(memory.cursor, Duration::ZERO).await {
+            self.applier.deny(&mut memory, news.denials);
         }
     }
 

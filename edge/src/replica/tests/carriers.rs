@@ -1,6 +1,7 @@
 //! Two carriers beside each other: the bus, and the control plane itself.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -78,6 +79,36 @@ impl Feed for Carrier {
     }
 }
 
+/// Breaks on everything that holds one record, until that is mended.
+#[derive(Default)]
+struct Fragile {
+    sees: AtomicBool,
+    is_mended: AtomicBool,
+    /// How often it broke.
+    broke: AtomicU64,
+}
+
+const LETHAL: &str = "key_lethal";
+
+impl Fragile {
+    fn look(&self) {
+        let breaks = self.sees.load(Ordering::SeqCst) && !self.is_mended.load(Ordering::SeqCst);
+        self.broke.fetch_add(u64::from(breaks), Ordering::SeqCst);
+        assert!(!breaks, "this record is too much for this edge");
+    }
+}
+
+impl Observer for Fragile {
+    fn changed(&self, changed: &Changed) {
+        self.sees.fetch_or(changed.addresses.contains(&key_at(LETHAL)), Ordering::SeqCst);
+        self.look();
+    }
+
+    fn replaced(&self) {
+        self.look();
+    }
+}
+
 struct Edge {
     replica: SharedReplica,
     refusals: Refusals,
@@ -87,11 +118,15 @@ struct Edge {
 
 impl Edge {
     fn follow(bus: &Carrier, desk: &Carrier) -> Self {
+        Self::observed(bus, desk, Arc::new(Nobody))
+    }
+
+    fn observed(bus: &Carrier, desk: &Carrier, observer: Arc<dyn Observer>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let replica = Arc::new(Replica::open(directory.path()).unwrap());
         let keys = vec![Desk::new().key.verifying_key()];
         let refusals = Refusals::default();
-        let applier = Arc::new(Applier::new(replica.clone(), keys, Arc::new(Nobody), refusals.clone()));
+        let applier = Arc::new(Applier::new(replica.clone(), keys, observer, refusals.clone()));
         let (of_bus, of_desk, _) = Pace::pair();
         let stop = CancellationToken::new();
         for (carrier, pace) in [(bus, of_bus), (desk, of_desk)] {
@@ -243,4 +278,39 @@ async fn the_first_snapshot_is_served_with_the_log_that_leads_on_from_it_and_not
     };
     tokio::time::timeout(PATIENCE, usable).await.unwrap();
     assert!(!edge.has(&key_at("key_1")) && edge.has(&key_at("key_2")));
+}
+
+#[tokio::test]
+async fn a_record_that_an_edge_breaks_on_leaves_it_what_it_had_and_every_denial() {
+    let ((bus, of_bus), (desk, of_desk)) = both();
+    let fragile = Arc::new(Fragile::default());
+    for carrier in [&bus, &desk] {
+        carrier.snapshot(1, &[key("key_1", 1), key("key_2", 2)]).await;
+    }
+    let edge = Edge::observed(&of_bus, &of_desk, fragile.clone());
+    edge.reaches(1, 1).await;
+    until(|| edge.replica.is_usable()).await;
+    for carrier in [&bus, &desk] {
+        carrier.change(1, 2, &[key(LETHAL, 3)]).await;
+        // A snapshot that holds it is no way out either.
+        carrier.snapshot(2, &[key("key_1", 1), key("key_2", 2), key(LETHAL, 3)]).await;
+    }
+    until(|| edge.replica.is_damaged()).await;
+    for carrier in [&bus, &desk] {
+        carrier.deny(3, &["key:key_1".to_owned()]).await;
+    }
+    let before = fragile.broke.load(Ordering::SeqCst);
+    edge.denies(&key_at("key_1")).await;
+    // With the next round of either carrier, not when chance has it.
+    assert!(fragile.broke.load(Ordering::SeqCst) <= before + 3);
+    assert_eq!(edge.replica.position(), Position { epoch: 1, sequence: 1 });
+    assert!(edge.replica.is_usable());
+    assert!(edge.has(&key_at("key_2")));
+    // An edge that can take it catches up.
+    fragile.is_mended.store(true, Ordering::SeqCst);
+    for carrier in [&bus, &desk] {
+        carrier.change(2, 3, &[gone(key_at("key_1"))]).await;
+    }
+    edge.reaches(1, 3).await;
+    assert!(edge.has(&key_at(LETHAL)) && !edge.has(&key_at("key_1")));
 }
