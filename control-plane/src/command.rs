@@ -1,6 +1,7 @@
 //! The command line of the desk: serve, check the settings, or look after keys and tenants.
 
 mod backups;
+mod edges;
 mod tenants;
 
 use std::io::{self, Write as _};
@@ -21,6 +22,7 @@ use crate::app::operator::Operator;
 use crate::app::{self, keys};
 use crate::config::{Config, Task};
 use backups::Backups;
+use edges::Edges;
 use tenants::Tenants;
 
 /// The control plane of Tidegate: takes commands, keeps the truth, announces it to the edges.
@@ -48,6 +50,9 @@ enum Command {
     /// Look after backups, also while the server runs.
     #[command(subcommand)]
     Backups(Backups),
+    /// Look after the list of edges, also while the server runs.
+    #[command(subcommand)]
+    Edges(Edges),
     /// Look after tenants, also while the server runs.
     #[command(subcommand)]
     Tenants(Tenants),
@@ -87,6 +92,7 @@ pub fn run() -> ExitCode {
         Some(Command::Keys(Keys::Public)) => print_public_key(&config),
         Some(Command::Keys(Keys::ResetAdmin { tenant })) => in_runtime(reset_admin(config, tenant)),
         Some(Command::Backups(command)) => in_runtime(backups::run(command, config)),
+        Some(Command::Edges(command)) => in_runtime(edges::run(command, config)),
         Some(Command::Tenants(command)) => in_runtime(tenants::run(command, config)),
     };
     match ended {

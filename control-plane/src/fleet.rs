@@ -24,6 +24,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::store::{KeptEdge, Store, StoreFault};
 use roster::{Member, Roster, Taken};
 
+/// From here on an edge's clock is wrong, either way.
+const MOST_SKEW_MILLIS: i64 = 30_000;
+
 /// What one desk knows of the edges.
 pub(crate) struct Fleet {
     state: Mutex<State>,
@@ -66,6 +69,8 @@ pub(crate) struct Counted {
     pub(crate) silent: u64,
     /// Of the edge that is furthest behind, in writes.
     pub(crate) worst_lag: u64,
+    /// Edges whose clocks are wrong.
+    pub(crate) skewed: u64,
 }
 
 impl Fleet {
@@ -91,7 +96,13 @@ impl Fleet {
     pub(crate) fn take(&self, sealed: &[u8]) -> bool {
         let Some(ack) = Ack::open(sealed, &self.keys) else { return false };
         let (edge, now) = (ack.edge.clone(), self.clock.now());
-        let taken = self.state().take(ack, now);
+        let (taken, skews) = {
+            let mut state = self.state();
+            let before = state.roster.skew_of(&edge);
+            let taken = state.take(ack, now);
+            (taken, (before, state.roster.skew_of(&edge)))
+        };
+        tell_skew(&edge, skews);
         match taken {
             Taken::Joined | Taken::Left => {
                 tracing::info!(edge, ?taken, "the fleet changes");
@@ -166,6 +177,7 @@ impl Fleet {
             live: counted.live + u64::from(member.is_live(now)),
             silent: counted.silent + u64::from(!member.is_live(now)),
             worst_lag: counted.worst_lag.max(lag(member.position, standing)),
+            skewed: counted.skewed + u64::from(member.is_live(now) && is_skewed(member.skew)),
         };
         self.state().roster.members().fold(Counted::default(), add)
     }
@@ -173,6 +185,20 @@ impl Fleet {
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic cannot leave it half changed: the maps are changed by calls that do not fail.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a clock is further from ours than a word may take to get here.
+fn is_skewed(skew: Option<i64>) -> bool {
+    skew.is_some_and(|skew| skew.saturating_abs() > MOST_SKEW_MILLIS)
+}
+
+/// Alarms when an edge's clock becomes wrong: it says when keys, sessions and links expire there.
+fn tell_skew(edge: &str, (before, after): (Option<i64>, Option<i64>)) {
+    match (is_skewed(before), is_skewed(after)) {
+        (false, true) => tracing::error!(edge, skew_ms = after, "the clock of this edge is wrong"),
+        (true, false) => tracing::info!(edge, skew_ms = after, "the clock of this edge is right again"),
+        (true, true) | (false, false) => {}
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     unannounced: Gauge<u64, AtomicU64>,
     edges: Family<[(&'static str, &'static str); 1], Gauge<u64, AtomicU64>>,
     worst_lag: Gauge<u64, AtomicU64>,
+    skewed: Gauge<u64, AtomicU64>,
     reports: Family<[(&'static str, &'static str); 1], Counter>,
     transfers: Counter,
 }
@@ -51,6 +52,9 @@ impl Default for Metrics {
         );
         let says = "Writes that the edge furthest behind has not applied";
         registry.register("edges_worst_lag_writes", says, worst_lag.clone());
+        let skewed = Gauge::default();
+        let says = "Edges whose clocks are more than 30 seconds away from the control plane's";
+        registry.register("edges_skewed", says, skewed.clone());
         let (reports, transfers) = (Family::default(), Counter::default());
         registry.register("reports", "Reports of edges, by what came of them", reports.clone());
         registry.register("transfers", "Downloads that edges reported", transfers.clone());
@@ -64,6 +68,7 @@ impl Default for Metrics {
             unannounced,
             edges,
             worst_lag,
+            skewed,
             reports,
             transfers,
         }
@@ -114,6 +119,7 @@ impl Metrics {
             self.edges.get_or_create(&[("state", state)]).set(edges);
         }
         self.worst_lag.set(fleet.worst_lag);
+        self.skewed.set(fleet.skewed);
         let mut text = String::new();
         // A String takes whatever is written to it.
         let _ = encode(&mut text, &self.registry);
@@ -129,10 +135,11 @@ mod tests {
     fn what_was_counted_is_told() {
         let metrics = Metrics::default();
         metrics.count_upload(10);
-        let text = metrics.render(3, Counted { live: 2, silent: 1, worst_lag: 7 });
+        let text = metrics.render(3, Counted { live: 2, silent: 1, worst_lag: 7, skewed: 1 });
         assert!(text.contains("tidegate_control_plane_received_bytes_total 10"), "{text}");
         assert!(text.contains("tidegate_control_plane_unannounced_writes 3"), "{text}");
         assert!(text.contains("tidegate_control_plane_edges{state=\"silent\"} 1"), "{text}");
         assert!(text.contains("tidegate_control_plane_edges_worst_lag_writes 7"), "{text}");
+        assert!(text.contains("tidegate_control_plane_edges_skewed 1"), "{text}");
     }
 }

@@ -384,8 +384,14 @@ pub trait Store: Ledger + Send + Sync + 'static {
     async fn forget_answers(&self, now: Timestamp, most: u64) -> Result<u64, StoreFault>;
     /// The edges that were known when the desk last ran, by name.
     async fn kept_edges(&self) -> Result<Vec<KeptEdge>, StoreFault>;
-    /// Keeps what is known of edges, and lets go of those that are gone.
-    async fn keep_edges(&self, known: &[KeptEdge], gone: &[String]) -> Result<(), StoreFault>;
+    /// Keeps edges that came, and how far those have come that were kept before; lets go of those that are gone. Who was
+    /// removed meanwhile stays so, unless it came.
+    async fn keep_edges(
+        &self,
+        came: &[KeptEdge],
+        heard: &[KeptEdge],
+        gone: &[String],
+    ) -> Result<(), StoreFault>;
     /// Lets go of the database when all that was begun has ended.
     async fn close(&self);
 }

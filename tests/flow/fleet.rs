@@ -185,6 +185,30 @@ async fn every_kind_of_write_waits_and_read_routes_do_not() {
 }
 
 #[tokio::test]
+async fn where_there_are_several_tenants_the_operator_lets_go_of_a_dead_edge() {
+    let mut fleet = Fleet::of_several_tenants(2).await;
+    let made = fleet.operate(&["tenants", "create", "Acme"]);
+    let admin = fleet.doors_of(String::from_utf8(made.stdout).unwrap().trim()).admin(0);
+    eventually(PATIENCE, || async { admin.get("/v1/applications").await.is(200) }).await;
+    until_listed(&admin, &[(0, true), (1, true)]).await;
+    fleet.edges[1].kill();
+    let path = format!("/v1/control/edges/{}", name_of(1));
+    assert_eq!(admin.delete(&path).await.expect(403).failure().1, "operator_only");
+    until_listed(&admin, &[(0, true), (1, false)]).await;
+    let unknown = fleet.operate(&["edges", "remove", "nobody"]);
+    assert_eq!((unknown.status.code(), unknown.stdout.as_slice()), (Some(1), &b""[..]));
+    // Written down with its first word.
+    let listed = eventually(PATIENCE, || async {
+        let told = String::from_utf8(fleet.operate(&["edges", "list"]).stdout).unwrap();
+        if told.contains(&name_of(1)) { Ok(told) } else { Err(told) }
+    })
+    .await;
+    assert!(listed.starts_with("EDGE"), "{listed}");
+    assert!(fleet.operate(&["edges", "remove", &name_of(1)]).status.success());
+    until_listed(&admin, &[(0, true)]).await;
+}
+
+#[tokio::test]
 async fn the_guide_is_what_happens() {
     let mut fleet = Fleet::start(2).await;
     let admin = fleet.admin(0);

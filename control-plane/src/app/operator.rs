@@ -18,8 +18,8 @@ use crate::domain::backup::Contents;
 use crate::domain::restore::restore;
 use crate::domain::tenant::{self, Alter, Found, Tenant};
 use crate::domain::{Actor, Context, Decision};
-use crate::store::Store as _;
 use crate::store::sqlite::SqliteStore;
+use crate::store::{KeptEdge, Store as _};
 
 /// The operator of one system.
 pub struct Operator<'a> {
@@ -176,6 +176,25 @@ impl<'a> Operator<'a> {
         let found = self.store.read().await?.any_backup(id).await?;
         let backup = found.ok_or_else(|| crate::domain::Refusal::UnknownBackup(id.clone()))?;
         Ok(backup::make::remove(&self.store, &self.backups, &backup, self.clock.now()).await?)
+    }
+
+    /// The edges that were known when a control plane last wrote that down, by name.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn edges(&self) -> Result<Vec<KeptEdge>, StartError> {
+        Ok(self.store.kept_edges().await?)
+    }
+
+    /// Lets go of an edge that is gone for good: control planes that run follow within 15 s, unless it speaks.
+    ///
+    /// # Errors
+    /// When none of that name is known.
+    pub async fn remove_edge(&self, id: &str) -> Result<(), StartError> {
+        if !self.store.kept_edges().await?.iter().any(|edge| edge.id == id) {
+            return Err(crate::domain::Refusal::UnknownEdge.into());
+        }
+        Ok(self.store.keep_edges(&[], &[], &[id.to_owned()]).await?)
     }
 
     /// Lets go of the database.

@@ -1,4 +1,5 @@
 //! The names of the edges, kept for the next start: when somebody comes or goes, and now and then when each was heard.
+//! Who is struck off there by somebody else, the operator or another desk, is let go of here too.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::{Fleet, State};
 use crate::store::{KeptEdge, Store, StoreFault};
 
 /// How often what edges said last is written down, when nobody comes or goes.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Fleet {
@@ -55,21 +56,48 @@ impl Fleet {
     /// Writes who came and who went; with `all` also when everybody was last heard.
     pub(super) async fn write(&self, store: &dyn Store, all: bool) -> Result<(), StoreFault> {
         let (came, went) = self.state().news();
-        let known: Vec<KeptEdge> = self
-            .members()
-            .iter()
-            .filter(|member| all || came.contains(&member.id))
-            .map(KeptEdge::of)
-            .collect();
+        let (new, mut heard): (Vec<KeptEdge>, Vec<KeptEdge>) =
+            self.members().iter().map(KeptEdge::of).partition(|edge| came.contains(&edge.id));
+        if !all {
+            heard.clear();
+        }
         let gone: Vec<String> = went.iter().cloned().collect();
-        if known.is_empty() && gone.is_empty() {
+        if new.is_empty() && heard.is_empty() && gone.is_empty() {
             return Ok(());
         }
-        let kept = store.keep_edges(&known, &gone).await;
+        let kept = store.keep_edges(&new, &heard, &gone).await;
         if kept.is_err() {
             self.state().put_back(came, went);
         }
-        kept
+        kept?;
+        if all {
+            self.heed(&store.kept_edges().await?);
+        }
+        Ok(())
+    }
+
+    /// Who was written down and is so no more was removed elsewhere: it is let go of, unless it speaks.
+    fn heed(&self, kept: &[KeptEdge]) {
+        let (kept, now) = (kept.iter().map(|edge| &edge.id).collect::<BTreeSet<_>>(), self.clock.now());
+        let mut state = self.state();
+        let removed: Vec<(String, bool)> = (state.roster.members())
+            .filter(|member| !kept.contains(&member.id) && !state.came.contains(&member.id))
+            .map(|member| (member.id.clone(), member.is_live(now)))
+            .collect();
+        if removed.is_empty() {
+            return;
+        }
+        for (edge, speaks) in removed {
+            tracing::info!(edge, speaks, "was removed elsewhere");
+            if speaks {
+                state.came.insert(edge);
+            } else {
+                state.roster.remove(&edge, now);
+            }
+        }
+        drop(state);
+        self.came_or_went.notify_one();
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 

@@ -124,6 +124,11 @@ impl Roster {
         self.members.values()
     }
 
+    /// By how much an edge's clock was ahead of ours when it spoke last, milliseconds.
+    pub(crate) fn skew_of(&self, id: &str) -> Option<i64> {
+        self.members.get(id)?.skew
+    }
+
     /// Takes in what an edge said.
     pub(crate) fn take(&mut self, ack: Ack, now: Timestamp) -> Taken {
         let place = Place { started_at: ack.started_at, number: ack.number };

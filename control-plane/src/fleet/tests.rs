@@ -113,7 +113,7 @@ async fn who_does_not_confirm_is_named_and_never_counted_however_long_it_is_sile
     let confirmation = world.fleet.wait_for(at(9), SHORT).await;
     assert_eq!(told(&confirmation), (vec![("a", 0)], vec!["b"]));
     assert_eq!((confirmation.missing[0].position, confirmation.missing[0].last_seen.millis()), (at(8), NOW));
-    assert_eq!(world.fleet.count(at(10)), Counted { live: 1, silent: 1, worst_lag: 2 });
+    assert_eq!(world.fleet.count(at(10)), Counted { live: 1, silent: 1, worst_lag: 2, skewed: 1 });
     // A silent one that had come as far has come as far.
     assert_eq!(told(&world.fleet.wait_for(at(8), LONG).await).1, [""; 0]);
 }
@@ -199,6 +199,26 @@ async fn names_outlive_the_desk_and_end_with_a_goodbye() {
     );
     world.fleet.write(store.as_ref(), true).await.unwrap();
     assert_eq!(reopened(&world, store.as_ref()).await, [("a".into(), 8)]);
+}
+
+#[tokio::test]
+async fn who_is_struck_off_elsewhere_is_let_go_of_unless_it_speaks() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let store = store(&directory).await;
+    for (edge, sequence) in [("dead", 4), ("live", 5), ("other", 5)] {
+        world.hear(edge, 1, sequence);
+    }
+    world.fleet.write(store.as_ref(), true).await.unwrap();
+    world.clock.advance(Duration::from_secs(60));
+    world.hear("live", 2, 5);
+    let waiting = world.waiting(5).await;
+    store.keep_edges(&[], &[], &["dead".to_owned(), "live".to_owned()]).await.unwrap();
+    world.fleet.write(store.as_ref(), true).await.unwrap();
+    assert_eq!(told(&waiting.await.unwrap()).1, [""; 0]);
+    let names = || world.fleet.members().into_iter().map(|member| member.id).collect::<Vec<_>>();
+    assert_eq!(names(), ["live", "other"]);
+    world.fleet.write(store.as_ref(), false).await.unwrap();
+    assert_eq!(reopened(&world, store.as_ref()).await, [("live".into(), 5), ("other".into(), 5)]);
 }
 
 #[tokio::test]

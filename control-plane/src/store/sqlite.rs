@@ -134,8 +134,13 @@ impl Store for SqliteStore {
         self.read_edges().await
     }
 
-    async fn keep_edges(&self, known: &[KeptEdge], gone: &[String]) -> Result<(), StoreFault> {
-        self.write_edges(known, gone).await
+    async fn keep_edges(
+        &self,
+        came: &[KeptEdge],
+        heard: &[KeptEdge],
+        gone: &[String],
+    ) -> Result<(), StoreFault> {
+        self.write_edges((came, heard), gone).await
     }
 
     async fn close(&self) {

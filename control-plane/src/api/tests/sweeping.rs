@@ -61,8 +61,13 @@ impl Store for SweptBefore {
         self.store.kept_edges().await
     }
 
-    async fn keep_edges(&self, known: &[KeptEdge], gone: &[String]) -> Result<(), StoreFault> {
-        self.store.keep_edges(known, gone).await
+    async fn keep_edges(
+        &self,
+        came: &[KeptEdge],
+        heard: &[KeptEdge],
+        gone: &[String],
+    ) -> Result<(), StoreFault> {
+        self.store.keep_edges(came, heard, gone).await
     }
 
     async fn close(&self) {

@@ -21,13 +21,15 @@ fn kept(id: &str, number: u64, last_seen: i64) -> KeptEdge {
 pub(crate) async fn edges_are_kept_until_they_are_gone(database: &dyn Database) {
     let (store, _) = with_tenant(database).await;
     assert_eq!(store.kept_edges().await.unwrap(), []);
-    store.keep_edges(&[kept("b", 1, 10), kept("a", 1, 10), kept("c", 1, 10)], &[]).await.unwrap();
+    store.keep_edges(&[kept("b", 1, 10), kept("a", 1, 10), kept("c", 1, 10)], &[], &[]).await.unwrap();
     let later = KeptEdge { first_seen: Timestamp::from_millis(9), ..kept("b", 2, 20) };
-    store.keep_edges(&[later], &["c".to_owned(), "nobody".to_owned()]).await.unwrap();
+    store.keep_edges(&[later], &[kept("a", 1, 30)], &["c".to_owned(), "nobody".to_owned()]).await.unwrap();
+    // Who was removed meanwhile is not back because it had been heard.
+    store.keep_edges(&[], &[kept("c", 3, 30)], &[]).await.unwrap();
     let store = database.open().await;
     assert_eq!(
         store.kept_edges().await.unwrap(),
-        [kept("a", 1, 10), kept("b", 2, 20)],
+        [kept("a", 1, 30), kept("b", 2, 20)],
         "the first time stays"
     );
     let before = store.read().await.unwrap().standing().await.unwrap();

@@ -30,24 +30,30 @@ impl SqliteStore {
         rows.iter().map(edge).collect()
     }
 
-    pub(super) async fn write_edges(&self, known: &[KeptEdge], gone: &[String]) -> Result<(), StoreFault> {
+    pub(super) async fn write_edges(
+        &self,
+        (came, heard): (&[KeptEdge], &[KeptEdge]),
+        gone: &[String],
+    ) -> Result<(), StoreFault> {
         let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
         let mut transaction = begun.map_err(broke(KEEPING))?;
         for id in gone {
             let query = sqlx::query("DELETE FROM edges WHERE id = ?").bind(id);
             query.execute(&mut *transaction).await.map_err(broke(KEEPING))?;
         }
-        for edge in known {
-            let query = sqlx::query(
-                "INSERT INTO edges (id, version, started_at, number, epoch, sequence, first_seen, last_seen)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET version = excluded.version,
-                 started_at = excluded.started_at, number = excluded.number, epoch = excluded.epoch,
-                 sequence = excluded.sequence, last_seen = excluded.last_seen",
-            );
-            let query = query.bind(&edge.id).bind(&edge.version);
+        for edge in came {
+            let insert = "INSERT OR IGNORE INTO edges (id, version, started_at, number, epoch, sequence,
+                first_seen, last_seen) VALUES (?, '', 0, 0, 0, 0, ?, 0)";
+            let query = sqlx::query(insert).bind(&edge.id).bind(edge.first_seen.millis());
+            query.execute(&mut *transaction).await.map_err(broke(KEEPING))?;
+        }
+        for edge in came.iter().chain(heard) {
+            let update = "UPDATE edges SET version = ?, started_at = ?, number = ?, epoch = ?, sequence = ?,
+                last_seen = ? WHERE id = ?";
+            let query = sqlx::query(update).bind(&edge.version);
             let query = query.bind(number(edge.started_at)).bind(number(edge.number));
             let query = query.bind(number(edge.position.epoch)).bind(number(edge.position.sequence));
-            let query = query.bind(edge.first_seen.millis()).bind(edge.last_seen.millis());
+            let query = query.bind(edge.last_seen.millis()).bind(&edge.id);
             query.execute(&mut *transaction).await.map_err(broke(KEEPING))?;
         }
         transaction.commit().await.map_err(broke(KEEPING))
