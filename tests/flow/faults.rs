@@ -49,7 +49,7 @@ async fn a_damaged_replica_lets_nobody_in_and_is_built_again() {
 
 #[tokio::test]
 async fn an_edge_that_is_cut_off_serves_on_is_named_and_comes_back() {
-    programs::an_edge_is_cut_off(SMALL).await;
+    programs::an_edge_is_cut_off(SMALL, programs::hang).await;
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ async fn whatever_breaks_around_the_edges_nobody_is_wronged() {
     show("the control plane dies", programs::the_desk_dies(LARGE).await);
     show("everything dies", programs::everything_dies_and_an_edge_starts(LARGE).await);
     show("a replica is damaged", programs::a_replica_is_damaged(LARGE).await);
-    show("an edge is cut off", programs::an_edge_is_cut_off(LARGE).await);
+    show("an edge is cut off", programs::an_edge_is_cut_off(LARGE, programs::hang).await);
     show("clocks are wrong", programs::clocks_are_wrong(LARGE).await);
     show("two control planes", programs::two_desks_write(LARGE).await);
     show("a herd starts", programs::a_herd_starts(LARGE).await);

@@ -11,6 +11,7 @@ mod faults;
 mod large;
 mod limits;
 mod machine;
+mod partition;
 mod poison;
 mod random;
 mod revocations;

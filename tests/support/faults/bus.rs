@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::load::Tally;
-use super::{Size, WITHDRAWN_WITHIN, World, now_millis};
+use super::{Size, WITHDRAWN_WITHIN, World, denied, now_millis};
 use crate::eventually::{PATIENCE, eventually};
 use crate::redis::Reply;
 
@@ -38,7 +38,7 @@ impl World {
         for edge in edges {
             let client = self.fleet.client(*edge, &key.text);
             let path = self.stock.path();
-            eventually(PATIENCE, || async { client.peek(&path).await.is(401) }).await;
+            eventually(PATIENCE, || async { denied(client.peek(&path).await) }).await;
             let late = now_millis() - end;
             assert!(late >= 0, "denied {late} ms before its end");
             latest = latest.max(Duration::from_millis(late.unsigned_abs()));
@@ -151,7 +151,7 @@ pub async fn the_log_is_cut(size: Size) -> (Tally, String) {
         }
         // They are told at once, and then nobody can read of it any more.
         let (client, path) = (world.fleet.client(0, &key.text), world.stock.path());
-        eventually(PATIENCE, || async { client.peek(&path).await.is(401) }).await;
+        eventually(PATIENCE, || async { denied(client.peek(&path).await) }).await;
         for pattern in ["tidegate:v1:*:changes", "tidegate:v1:*:denials"] {
             for log in world.fleet.redis.keys(pattern) {
                 let cut = world.fleet.redis.command(&[b"XTRIM", &log, b"MAXLEN", b"0"]);
@@ -161,7 +161,7 @@ pub async fn the_log_is_cut(size: Size) -> (Tally, String) {
         let began = Instant::now();
         world.fleet.edges[last].freeze(false);
         let client = world.fleet.client(last, &key.text);
-        eventually(WITHDRAWN_WITHIN, || async { client.peek(&path).await.is(401) }).await;
+        eventually(WITHDRAWN_WITHIN, || async { denied(client.peek(&path).await) }).await;
         longest = longest.max(began.elapsed());
     }
     world.suffer(&load).await;

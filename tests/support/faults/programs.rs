@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::load::Tally;
-use super::{Size, WITHDRAWN_WITHIN, World};
+use super::{Size, WITHDRAWN_WITHIN, World, denied};
 use crate::client::Client;
 use crate::eventually::{PATIENCE, eventually};
 use crate::fleet::name_of;
@@ -18,6 +19,8 @@ use crate::wire::Wire;
 const SERVES_WITHIN: Duration = Duration::from_secs(2);
 /// How soon one that was damaged serves again.
 const MENDED_WITHIN: Duration = Duration::from_secs(5);
+/// How soon it is told that a clock is wrong.
+const ALARMED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The control plane is killed; management says so at once, and all else goes on.
 pub async fn the_desk_dies(size: Size) -> (Tally, String) {
@@ -141,8 +144,14 @@ pub async fn a_replica_is_damaged(size: Size) -> (Tally, String) {
     )
 }
 
-/// One edge is cut off from both Redis and the control plane; it serves on, is named, and comes back.
-pub async fn an_edge_is_cut_off(size: Size) -> (Tally, String) {
+/// A line on which everything hangs, as [`an_edge_is_cut_off`] takes it.
+pub fn hang(wires: &[Wire], passes: bool) {
+    wires.iter().for_each(|wire| wire.pass(passes));
+}
+
+/// One edge is cut off from both Redis and the control plane, by `cut`, which is told of its lines and whether they
+/// are to pass; it serves on, is named, and comes back.
+pub async fn an_edge_is_cut_off(size: Size, cut: impl Fn(&[Wire], bool)) -> (Tally, String) {
     let wires = RefCell::new(Vec::new());
     let mut world = World::adjusted(size, |number, launch| {
         if number + 1 < size.edges {
@@ -159,7 +168,7 @@ pub async fn an_edge_is_cut_off(size: Size) -> (Tally, String) {
     let wires = wires.into_inner();
     let (last, others) = (size.edges - 1, world.every_edge()[..size.edges - 1].to_vec());
     let load = world.load(&world.every_edge());
-    wires.iter().for_each(|wire| wire.pass(false));
+    cut(&wires, false);
     let desk = world.fleet.at_desk();
     let key = world.spare();
     let path = format!("/v1/management/apikeys/{}?wait=edges&waitSeconds=2", key.id);
@@ -179,9 +188,9 @@ pub async fn an_edge_is_cut_off(size: Size) -> (Tally, String) {
     .await;
     world.suffer(&load).await;
     let began = Instant::now();
-    wires.iter().for_each(|wire| wire.pass(true));
+    cut(&wires, true);
     let client = world.fleet.client(last, &key.text);
-    eventually(WITHDRAWN_WITHIN, || async { client.peek(&world.stock.path()).await.is(401) }).await;
+    eventually(WITHDRAWN_WITHIN, || async { denied(client.peek(&world.stock.path()).await) }).await;
     let obeyed = began.elapsed();
     let answer = desk.patch(&path, &json!({ "isEnabled": false })).await.expect(200);
     assert_eq!(answer.json()["meta"]["edges"].as_array().map(Vec::len), Some(size.edges));
@@ -189,35 +198,64 @@ pub async fn an_edge_is_cut_off(size: Size) -> (Tally, String) {
     (tally, format!("named with lag {}, obeyed {obeyed:.1?} after it was back", listed["lag"]))
 }
 
-/// An edge's clock is an hour ahead, and another's an hour behind.
+/// An edge's clock is an hour ahead, and another's an hour behind; then both jump to where the other one was.
 pub async fn clocks_are_wrong(size: Size) -> (Tally, String) {
     let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
     assert!(
         std::path::Path::new(library).exists(),
         "it is missing: run `cargo xtask test`, which installs libfaketime"
     );
+    let clocks = tempfile::tempdir().unwrap();
+    let turn = |ahead: bool| {
+        for number in 0..size.edges {
+            let offset = if (number == 0) == ahead { "+3600" } else { "-3600" };
+            std::fs::write(clocks.path().join(number.to_string()), offset).unwrap();
+        }
+    };
+    turn(true);
     let mut world = World::adjusted(size, |number, launch| {
-        let off = if number == 0 { "+3600" } else { "-3600" };
-        launch.env("LD_PRELOAD", library).env("FAKETIME", off).env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        launch
+            .env("LD_PRELOAD", library)
+            .env("FAKETIME_TIMESTAMP_FILE", clocks.path().join(number.to_string()).display().to_string())
+            .env("FAKETIME_CACHE_DURATION", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
     })
     .await;
     // Tokens and expiry go by an edge's own clock: an hour off, they are an hour off.
     world.callers.refused.retain(|(kind, _)| *kind != "expired");
     world.callers.hot.pop();
-    let desk = world.fleet.at_desk();
-    let seen = eventually(PATIENCE, || async {
-        let edges = desk.get("/v1/control/edges").await.expect(200).data("/edges");
-        let skews: Vec<i64> =
-            edges.as_array().unwrap().iter().filter_map(|edge| edge["skewMs"].as_i64()).collect();
-        if skews.len() == size.edges { Ok(skews) } else { Err(skews) }
-    })
-    .await;
-    assert!(seen.iter().all(|skew| (3_590_000..3_610_000).contains(&skew.abs())), "{seen:?}");
-    assert!(seen[0] > 0 && seen[1] < 0, "{seen:?}");
+    let before = world.skews(|first| first > 0).await;
     let load = world.load(&world.every_edge());
     world.suffer(&load).await;
+    turn(false);
+    let began = Instant::now();
+    let after = world.skews(|first| first < 0).await;
+    let told = began.elapsed();
+    world.suffer(&load).await;
+    let (log, edge) = (world.fleet.desk.log(), name_of(0));
+    assert!(log.contains("the clock of this edge is wrong") && log.contains(&edge), "{log}");
     let tally = world.assert_well("clocks are wrong", load).await;
-    (tally, format!("skews told: {seen:?} ms"))
+    (tally, format!("skews told: {before:?} ms, then {after:?} ms, {told:.1?} after the jump"))
+}
+
+impl World {
+    /// How wrong the control plane knows every edge's clock to be, as soon as that of the first is as it is said to be.
+    async fn skews(&self, is_of_the_first: impl Fn(i64) -> bool) -> Vec<i64> {
+        let desk = self.fleet.at_desk();
+        eventually(ALARMED_WITHIN, || async {
+            let edges = desk.get("/v1/control/edges").await.expect(200).data("/edges");
+            let skews: Vec<i64> =
+                edges.as_array().unwrap().iter().filter_map(|edge| edge["skewMs"].as_i64()).collect();
+            let is_an_hour = |skew: &i64| (3_590_000..3_610_000).contains(&skew.abs());
+            let others = skews.get(1..).unwrap_or_default();
+            let is_told = skews.len() == self.size.edges
+                && skews.iter().all(is_an_hour)
+                && is_of_the_first(skews[0])
+                && others.iter().all(|skew| !is_of_the_first(*skew));
+            if is_told { Ok(skews) } else { Err(skews) }
+        })
+        .await
+    }
 }
 
 /// Two control planes over one database write at the same time; the edges see one history.
@@ -246,7 +284,7 @@ pub async fn two_desks_write(size: Size) -> (Tally, String) {
     for edge in world.every_edge() {
         for key in &keys {
             let client = world.fleet.client(edge, &key.text);
-            eventually(WITHDRAWN_WITHIN, || async { client.peek(&world.stock.path()).await.is(401) }).await;
+            eventually(WITHDRAWN_WITHIN, || async { denied(client.peek(&world.stock.path()).await) }).await;
         }
     }
     let converged = began.elapsed();
@@ -266,6 +304,8 @@ pub async fn a_herd_starts(size: Size) -> (Tally, String) {
     let mut world = World::start(size).await;
     let load = world.load(&world.every_edge());
     let wire = Wire::to(world.fleet.doors_of("").desk.trim_start_matches("http://"));
+    let (desk, ends) = (world.fleet.at_desk(), CancellationToken::new());
+    let reading = tokio::spawn(read_steadily(desk, ends.clone()));
     let began = Instant::now();
     world.fleet.add_edges(size.herd, |launch| {
         launch.env("TIDEGATE_CONTROL_PLANE", format!("http://{}", wire.address()))
@@ -275,6 +315,8 @@ pub async fn a_herd_starts(size: Size) -> (Tally, String) {
     }
     let ready = began.elapsed();
     let asked = wire.asked();
+    ends.cancel();
+    let reads = reading.await.unwrap();
     // Twice a second each, and the first two come with the start.
     let most = 2.0 * size.herd as f64 * (1.0 + ready.as_secs_f64());
     assert!((asked as f64) <= most, "{asked} questions in {ready:?}");
@@ -289,11 +331,26 @@ pub async fn a_herd_starts(size: Size) -> (Tally, String) {
     assert_eq!(told["meta"]["edges"].as_array().map(Vec::len), Some(size.edges + size.herd));
     let tally = world.assert_well("a herd starts", load).await;
     let told = format!(
-        "{} edges ready within {ready:.1?}, {asked} questions; then {a_second:.2} a second and edge; a write confirmed by all after {} ms",
+        "{} edges ready within {ready:.1?}, {asked} questions; then {a_second:.2} a second and edge; a write confirmed by all after {} ms; reads of the database meanwhile: {} with p99 {:.1?}",
         size.herd,
-        slowest.unwrap_or(0)
+        slowest.unwrap_or(0),
+        reads.len(),
+        reads.get(reads.len() * 99 / 100).unwrap_or(&Duration::ZERO)
     );
     (tally, told)
+}
+
+/// Asks for what only the database knows, twenty times a second; gives how long each took, the shortest first.
+async fn read_steadily(desk: crate::admin::Admin, ends: CancellationToken) -> Vec<Duration> {
+    let (mut every, mut took) = (tokio::time::interval(Duration::from_millis(50)), Vec::new());
+    while !ends.is_cancelled() {
+        every.tick().await;
+        let began = Instant::now();
+        desk.get("/v1/management/customers").await.expect(200);
+        took.push(began.elapsed());
+    }
+    took.sort_unstable();
+    took
 }
 
 fn after(edge: &Value) -> u64 {

@@ -23,6 +23,7 @@ const NEEDS: &[Need] = &[
         "clients that speak TLS want roots to trust",
     ),
     need("curl", "curl", "downloads, ranges and resumption as customers do them"),
+    need("ip", "iproute2", "networks of their own for long proofs"),
     need("jq", "jq", "the guides read answers with it"),
     need("openssl", "openssl", "certificates, and a client of TLS that says what was agreed"),
     need("redis-server", "redis-server", "the bus between the planes, started privately by each test"),
@@ -36,6 +37,7 @@ const NEEDS: &[Need] = &[
         "libfaketime",
         "edges whose clocks are an hour off",
     ),
+    need("/usr/sbin/nft", "nftables", "packets that are dropped there"),
     need("wget", "wget", "resumption as customers do it"),
     // Where servers lie is in the path of root alone.
     need("/usr/sbin/nginx", "nginx", "the peer that the edge is measured against, started privately"),
