@@ -10,6 +10,7 @@ pub(crate) mod roster;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub(crate) struct Fleet {
     changed: watch::Sender<u64>,
     /// Somebody came or went, which is to be written down.
     came_or_went: Notify,
+    has_heard_strangers: AtomicBool,
     keys: MacKeys,
     clock: Arc<dyn Clock>,
 }
@@ -77,7 +79,8 @@ impl Fleet {
     /// Nobody yet. `keys` open what edges seal ([`common::mac::Purpose::Acknowledgement`]).
     pub(crate) fn new(keys: MacKeys, clock: Arc<dyn Clock>) -> Self {
         let (state, changed) = (Mutex::default(), watch::channel(0).0);
-        Self { state, changed, came_or_went: Notify::new(), keys, clock }
+        let has_heard_strangers = AtomicBool::new(false);
+        Self { state, changed, came_or_went: Notify::new(), has_heard_strangers, keys, clock }
     }
 
     /// With those whom an earlier process knew: silent ones are named from the first request on.
@@ -109,7 +112,10 @@ impl Fleet {
                 self.came_or_went.notify_one();
             }
             Taken::Twin => {
-                tracing::warn!(edge, "two edges go by one name: give each its own TIDEGATE_EDGE_ID")
+                tracing::warn!(
+                    edge,
+                    "an older start of this edge speaks: two go by one name (give each its own TIDEGATE_EDGE_ID), or its clock went back (remove the one that is gone)"
+                );
             }
             Taken::Full => tracing::error!(edge, "too many edges: remove those that are gone"),
             Taken::Heard => {}

@@ -80,14 +80,14 @@ impl Acknowledger {
             not_before = Instant::now() + SHORTEST_GAP;
             match (&told, std::mem::replace(&mut away, told.is_err())) {
                 (Err(error), false) => {
-                    tracing::warn!(%error, "not acknowledging: the desk counts this edge as silent")
+                    tracing::warn!(%error, "not acknowledging over this carrier: where no other works, the desk counts this edge as silent")
                 }
                 (Ok(()), true) => tracing::info!("acknowledging again"),
                 (Err(_), true) | (Ok(()), false) => {}
             }
         }
         if let Err(error) = self.say(carrier, true).await {
-            tracing::warn!(%error, "left without a goodbye: the desk waits for this edge until it is removed there");
+            tracing::warn!(%error, "no goodbye over this carrier: where no other works, the desk waits for this edge until it is removed there");
         }
     }
 

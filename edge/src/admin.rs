@@ -47,8 +47,8 @@ async fn answer(
     let text = |text: String| Response::new(Body::bytes(text.into()));
     Ok(match request.uri().path() {
         "/healthz" => text("ok\n".to_owned()),
-        // Whatever the bus and the control plane do: an edge with a replica serves.
-        "/readyz" if edge.replica.is_usable() && !draining => {
+        // Whatever the bus and the control plane do: an edge with a replica serves, unless it is told to refuse by its age.
+        "/readyz" if edge.gate.serves(now) && !draining => {
             text(format!("ready at {}\n", edge.replica.position()))
         }
         "/readyz" => caller.tell(Refusal::NotReady.into(), now),

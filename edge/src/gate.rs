@@ -214,10 +214,12 @@ impl Gate {
     }
 
     fn check_ready(&self, arrival: Arrival) -> Result<(), Refusal> {
-        if !self.replica.is_usable() || (self.staleness.denies && self.is_stale(arrival.at)) {
-            return Err(Refusal::NotReady);
-        }
-        Ok(())
+        if self.serves(arrival.at) { Ok(()) } else { Err(Refusal::NotReady) }
+    }
+
+    /// Whether anybody is served: it has a replica, and one that is not too old where the settings refuse by that.
+    pub fn serves(&self, now: Timestamp) -> bool {
+        self.replica.is_usable() && !(self.staleness.denies && self.is_stale(now))
     }
 
     /// Whether nothing fresh was heard of the control plane, on any carrier, for longer than the settings allow.

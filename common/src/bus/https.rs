@@ -155,6 +155,10 @@ impl HttpsBus {
         match answer.status().as_u16() {
             200 => read(answer).await.map(Some),
             404 => Ok(None),
+            401 => Err(BusError::Away(
+                "the control plane answered 401: compare edge_secret here and there, and the clocks"
+                    .to_owned(),
+            )),
             status => Err(BusError::Away(format!("the control plane answered {status}"))),
         }
     }

@@ -88,7 +88,14 @@ pub(super) fn asked(route: &Route, caller: &Caller, call: &Call) -> Result<Optio
     let mut fields = call.query_fields();
     let (wait, seconds) =
         (fields.text("wait").flatten(), fields.whole_within("waitSeconds", 1..=30).flatten());
+    let is_empty = |name: &str| {
+        let pairs = call.query.as_deref().unwrap_or_default().split('&');
+        pairs.into_iter().any(|pair| pair.strip_suffix('=').unwrap_or(pair) == name)
+    };
     match wait.as_deref() {
+        // A script whose variable is not set must not believe that it waited.
+        None if is_empty("wait") => fields.fault("wait", "must be `edges`, or be left out"),
+        _ if is_empty("waitSeconds") => fields.fault("waitSeconds", "must be a whole number from 1 to 30"),
         None if seconds.is_some() => fields.fault("waitSeconds", "says how long: send wait=edges with it"),
         None | Some("edges") => {}
         Some(_) => fields.fault("wait", "must be `edges`, or be left out"),

@@ -1,5 +1,6 @@
 //! From the bus to the fleet.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::bus::{AckInbox, BusError, Mark};
@@ -23,8 +24,8 @@ impl Fleet {
                 step = self.step(inbox, &mut mark, LOOK) => step,
             };
             match (&step, std::mem::replace(&mut away, step.is_err())) {
-                (Err(error), false) => tracing::warn!(%error, "edges are not heard"),
-                (Ok(()), true) => tracing::info!("edges are heard again"),
+                (Err(error), false) => tracing::warn!(%error, "edges are not heard over the bus"),
+                (Ok(()), true) => tracing::info!("edges are heard over the bus again"),
                 (Err(_), true) | (Ok(()), false) => {}
             }
             if away {
@@ -49,8 +50,11 @@ impl Fleet {
             None => mark.insert(inbox.acks_end().await?),
         };
         for (place, sealed) in inbox.acknowledgements(after, wait).await? {
-            if !self.take(&sealed) {
-                tracing::debug!("something that no edge of ours sealed lies among the acknowledgements");
+            // Once: whoever can write to the bus could fill the log by it.
+            if !self.take(&sealed) && !self.has_heard_strangers.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "words that no edge of ours sealed lie on the bus: an edge with another edge_secret, or somebody else"
+                );
             }
             *after = place;
         }

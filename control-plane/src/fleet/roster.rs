@@ -108,8 +108,8 @@ pub(crate) enum Taken {
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     members: BTreeMap<String, Member>,
-    /// The last place of those that left or were removed, and when that was.
-    gone: BTreeMap<String, (Place, Timestamp)>,
+    /// Of each start of those that left or were removed: the last number that is known to be over, and since when.
+    gone: BTreeMap<(String, u64), (u64, Timestamp)>,
 }
 
 impl Roster {
@@ -132,16 +132,21 @@ impl Roster {
     /// Takes in what an edge said.
     pub(crate) fn take(&mut self, ack: Ack, now: Timestamp) -> Taken {
         let place = Place { started_at: ack.started_at, number: ack.number };
-        if self.gone.get(&ack.edge).is_some_and(|(last, _)| place <= *last) {
+        if self.is_over(&ack.edge, place, now) {
             return Taken::Late;
         }
         let is_full = self.members.len() >= MOST;
         match self.members.get_mut(&ack.edge) {
             Some(member) if place.started_at < member.place.started_at => member.hear_twin(&ack, place, now),
             Some(member) if place <= member.place => Taken::Late,
-            Some(_) if ack.leaving => {
+            Some(member) if ack.leaving => {
                 // Whatever else this start said is behind its goodbye.
-                self.forget(&ack.edge, Place { number: u64::MAX, ..place }, now);
+                let place = Place { number: u64::MAX, ..place };
+                if member.give_way(now) {
+                    self.note_gone(&ack.edge, place, now);
+                    return Taken::Heard;
+                }
+                self.forget(&ack.edge, place, now);
                 Taken::Left
             }
             Some(member) => {
@@ -151,7 +156,6 @@ impl Roster {
             None if ack.leaving => Taken::Late,
             None if is_full => Taken::Full,
             None => {
-                self.gone.remove(&ack.edge);
                 let about = (ack.edge.clone(), ack.version.clone());
                 let mut member = Member::kept(about, (place, ack.position), (now, now));
                 member.hear(ack, place, now);
@@ -168,9 +172,28 @@ impl Roster {
     }
 
     fn forget(&mut self, id: &str, last: Place, now: Timestamp) -> Option<Member> {
-        self.gone.retain(|_, (_, at)| now.since(*at) < LATE);
-        self.gone.insert(id.to_owned(), (last, now));
+        self.note_gone(id, last, now);
         self.members.remove(id)
+    }
+
+    fn note_gone(&mut self, id: &str, last: Place, now: Timestamp) {
+        self.gone.retain(|_, (_, at)| now.since(*at) < LATE);
+        self.gone.insert((id.to_owned(), last.started_at), (last.number, now));
+    }
+
+    /// Whether a word was said before its edge went. Of a start that is older than one that has gone, the last words may
+    /// come late once; one that goes on speaking lives, by whatever clock it began.
+    fn is_over(&mut self, id: &str, place: Place, now: Timestamp) -> bool {
+        let start = |at| (id.to_owned(), at);
+        if let Some((last, _)) = self.gone.get_mut(&start(place.started_at)) {
+            return place.number <= *last;
+        }
+        let newer = start(place.started_at.saturating_add(1))..=start(u64::MAX);
+        let is_older = !self.members.contains_key(id) && self.gone.range(newer).next().is_some();
+        if is_older {
+            self.note_gone(id, place, now);
+        }
+        is_older
     }
 }
 
@@ -190,9 +213,20 @@ impl Member {
         if self.twin.is_some_and(|twin| place <= twin.place) {
             return Taken::Late;
         }
-        self.twin =
-            if ack.leaving { None } else { Some(Twin { place, position: ack.position, last_seen: now }) };
-        if ack.leaving { Taken::Late } else { Taken::Twin }
+        let heard = Twin { place, position: ack.position, last_seen: now };
+        let before = if ack.leaving { self.twin.take() } else { self.twin.replace(heard) };
+        match before {
+            _ if ack.leaving => Taken::Late,
+            Some(twin) if is_recent(twin.last_seen, now) => Taken::Heard,
+            Some(_) | None => Taken::Twin,
+        }
+    }
+
+    /// The name is that of the process beside this one from now on, if there is one that speaks.
+    fn give_way(&mut self, now: Timestamp) -> bool {
+        let Some(twin) = self.twin.take().filter(|twin| is_recent(twin.last_seen, now)) else { return false };
+        (self.place, self.position, self.last_seen) = (twin.place, twin.position, twin.last_seen);
+        true
     }
 }
 
@@ -301,6 +335,32 @@ mod tests {
         assert!(member.has_reached(reached(9), at(5)), "it has not spoken again: it was late");
         roster.take(ack((3, "a", 1, 3, 9)), at(3));
         assert!(roster.members().next().unwrap().has_reached(reached(9), at(3)));
+    }
+
+    #[test]
+    fn of_two_processes_of_one_name_the_one_that_stays_is_not_gone_with_the_other() {
+        let (old, new): (Said, Said) = ((0, "a", 1, 1, 5), (1, "a", 2, 1, 7));
+        let goodbye: Said = (2, "a", 2, 2, -1);
+        // Both spoke before the newer one left.
+        check(&[old, new, (1, "a", 1, 2, 5), goodbye], (2, "a 5 lives"));
+        check(&[old, new, (1, "a", 1, 2, 5), goodbye, (2, "a", 2, 1, 7)], (2, "a 5 lives"));
+        // The older one speaks after that: not by one word that may have been late, but by the next.
+        check(&[old, new, goodbye, (3, "a", 1, 2, 5)], (3, ""));
+        check(&[old, new, goodbye, (3, "a", 1, 2, 5), (3, "a", 1, 2, 5)], (3, ""));
+        check(&[old, new, goodbye, (3, "a", 1, 2, 5), (4, "a", 1, 3, 5)], (4, "a 5 lives"));
+    }
+
+    #[test]
+    fn an_edge_whose_start_is_before_its_last_one_speaks_again_after_that_was_removed() {
+        let mut roster = Roster::default();
+        roster.take(ack((0, "a", 9, 4, 5)), at(0));
+        assert_eq!(roster.take(ack((10, "a", 3, 1, 8)), at(10)), Taken::Twin);
+        assert_eq!(roster.take(ack((11, "a", 3, 2, 8)), at(11)), Taken::Heard);
+        assert_eq!(told(&roster, 11), "a 5 silent");
+        roster.remove("a", at(11));
+        assert_eq!(roster.take(ack((12, "a", 3, 3, 8)), at(12)), Taken::Late);
+        assert_eq!(roster.take(ack((13, "a", 3, 4, 8)), at(13)), Taken::Joined);
+        assert_eq!(told(&roster, 13), "a 8 lives");
     }
 
     #[test]

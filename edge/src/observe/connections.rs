@@ -25,10 +25,21 @@ enum Outcome {
 }
 
 /// A handle on the counters; clones share them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct ConnectionMetrics {
     ended: Family<Ended, Counter>,
     reloads: Family<Reloaded, Counter>,
+}
+
+impl Default for ConnectionMetrics {
+    fn default() -> Self {
+        let reloads = Family::<Reloaded, Counter>::default();
+        // There from the beginning: an alarm on an increase must not miss the first.
+        for outcome in [Outcome::Taken, Outcome::Refused] {
+            drop(reloads.get_or_create(&Reloaded { outcome }));
+        }
+        Self { ended: Family::default(), reloads }
+    }
 }
 
 impl ConnectionMetrics {

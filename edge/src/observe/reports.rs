@@ -53,7 +53,12 @@ impl Default for ReportMetrics {
         let counter = |outcome| transfers.get_or_create_owned(&Ended { outcome });
         let (completed, cut) = (counter(Outcome::Completed), counter(Outcome::Cut));
         let (bytes, sent) = (Counter::default(), Counter::default());
-        Self { bytes, transfers, completed, cut, sent, pending: Gauge::default(), dropped: Family::default() }
+        let dropped = Family::<Dropped, Counter>::default();
+        // There from the beginning: an alarm on an increase must not miss the first.
+        for what in [Lost::Transfers, Lost::Usage, Lost::Reports] {
+            drop(dropped.get_or_create(&Dropped { what }));
+        }
+        Self { bytes, transfers, completed, cut, sent, pending: Gauge::default(), dropped }
     }
 }
 

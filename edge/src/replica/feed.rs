@@ -58,6 +58,10 @@ enum Broken {
     Panicked,
     #[error("what lies there is not from our control plane")]
     Foreign,
+    #[error(
+        "what lies there is signed by no key of snapshot_key (`tidegate-control-plane keys public` prints it)"
+    )]
+    ForeignHead,
 }
 
 impl From<Unreadable> for Broken {
@@ -240,10 +244,10 @@ impl Follower {
     /// for denials above all.
     async fn readable_head(&self) -> Result<Option<Head>, Broken> {
         match self.head().await {
-            Err(Broken::Bus(BusError::Unreadable(error))) if self.position().epoch != 0 => {
+            Err(Broken::Bus(BusError::Unreadable(error))) => {
                 self.applier.refused.note(Refused::Head, 1);
                 tracing::debug!(%error, "the head is not ours");
-                Ok(None)
+                if self.position().epoch == 0 { Err(Broken::ForeignHead) } else { Ok(None) }
             }
             head => head.map(Some),
         }

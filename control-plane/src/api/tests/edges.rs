@@ -164,6 +164,10 @@ async fn every_write_takes_the_wait_and_a_mistake_in_it_is_refused_before_anythi
         for (query, says) in [
             ("wait=all", "wait: must be `edges`, or be left out"),
             ("wait=edges&wait=edges", "wait"),
+            ("wait=", "wait: must be `edges`, or be left out"),
+            ("wait", "wait: must be `edges`, or be left out"),
+            ("wait=edges&waitSeconds=", "waitSeconds: must be a whole number from 1 to 30"),
+            ("waitSeconds", "waitSeconds: must be a whole number from 1 to 30"),
             ("wait=edges&waitSeconds=0", "waitSeconds: must be a whole number from 1 to 30"),
             ("wait=edges&waitSeconds=31", "waitSeconds: must be a whole number from 1 to 30"),
             ("waitSeconds=3", "waitSeconds: says how long: send wait=edges with it"),

@@ -205,6 +205,7 @@ fn an_edge_without_a_snapshot_admits_nobody_and_a_stale_one_as_its_policy_says()
         assert_eq!(reason(house.admit(&listing(&text(1)))), expected, "{issued} {denies}");
         let link = house.gate.admit_link(&holder(1), &listing(""));
         assert_eq!(reason(link), expected, "{issued} {denies}");
+        assert_eq!(house.gate.serves(Timestamp::from_millis(NOW)), expected == "admitted");
     }
     let directory = tempfile::tempdir().unwrap();
     let replica = std::sync::Arc::new(crate::replica::Replica::open(directory.path()).unwrap());
