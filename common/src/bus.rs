@@ -117,6 +117,15 @@ pub trait Feed: Send + Sync + 'static {
     async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError>;
 }
 
+/// Up to which sequence the logs go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Trim {
+    /// That of changes.
+    pub changes: u64,
+    /// That of denials.
+    pub denials: u64,
+}
+
 /// What the publisher writes. Everything is safe to repeat.
 #[async_trait]
 pub trait Outlet: Send + Sync + 'static {
@@ -148,8 +157,8 @@ pub trait Outlet: Send + Sync + 'static {
     /// Appends denials, in the same way.
     async fn append_denials(&self, epoch: u64, id: LogId, sealed: Bytes) -> Result<(), BusError>;
 
-    /// Drops what leads to a sequence up to `sequence` from both logs, and the logs of older epochs.
-    async fn trim(&self, epoch: u64, sequence: u64) -> Result<(), BusError>;
+    /// Drops what leads to a sequence up to these from the logs, and the logs of older epochs.
+    async fn trim(&self, epoch: u64, to: Trim) -> Result<(), BusError>;
 
     /// Lets buckets that no head names any more go, after the grace that readers of an old head need.
     async fn release_bucket(&self, name: &Digest) -> Result<(), BusError>;

@@ -125,6 +125,23 @@ impl Fleet {
         true
     }
 
+    /// The furthest that any edge has come.
+    fn furthest(&self) -> Option<Position> {
+        self.state().roster.members().map(|member| member.position).max()
+    }
+
+    /// Begins another history when some edge is ahead of the truth: the database was put back to an earlier state, and
+    /// that edge would take what is written now for what it has.
+    pub(crate) async fn check_history(&self, store: &dyn Store) -> Result<(), StoreFault> {
+        // In this order: what an edge has applied was written before.
+        let Some(furthest) = self.furthest() else { return Ok(()) };
+        if store.read().await?.standing().await?.position < furthest {
+            let position = store.begin_history(furthest, self.clock.now()).await?;
+            tracing::warn!(%position, "the database was put back to an earlier state: another history begins");
+        }
+        Ok(())
+    }
+
     /// Everybody, by name.
     pub(crate) fn members(&self) -> Vec<Member> {
         self.state().roster.members().cloned().collect()

@@ -119,6 +119,8 @@ pub struct Publisher {
     clock: Arc<dyn Clock>,
     announcer: Announcer,
     wake: watch::Receiver<u64>,
+    /// The history that is told.
+    epoch: Option<u64>,
     changes: Changes,
     snapshot: Snapshot,
     jitter: Option<StdRng>,
@@ -141,6 +143,7 @@ impl Publisher {
             clock,
             announcer,
             wake,
+            epoch: None,
             changes: Changes::default(),
             snapshot: Snapshot::default(),
             jitter: entropy().ok(),
@@ -207,6 +210,12 @@ impl Publisher {
     /// # Errors
     /// When store or bus fail; what was told by then stays told, and telling it again is harmless.
     pub async fn step(&mut self) -> Result<(), PublishFault> {
+        let epoch = self.tools.store.read().await?.standing().await?.position.epoch;
+        if self.epoch.replace(epoch).is_some_and(|told| told != epoch) {
+            info!(epoch, "another history begins: putting everything again");
+            self.changes = Changes::default();
+            self.snapshot.begin_anew();
+        }
         let told = self.tell().await;
         let now = self.clock.now();
         // Also when the log did not take it: what somebody else laid in its place is cleared away by this.

@@ -380,6 +380,9 @@ pub trait Store: Ledger + Send + Sync + 'static {
     async fn write(&self) -> Result<Box<dyn Writing>, StoreFault>;
     /// Notes what the bus was told; forgets what was pending up to there.
     async fn mark_announced(&self, sequence: u64) -> Result<(), StoreFault>;
+    /// Begins another history when this one is behind `beyond`, which was told once: the database was put back to an
+    /// earlier state. Gives where history stands.
+    async fn begin_history(&self, beyond: Position, now: Timestamp) -> Result<Position, StoreFault>;
     /// Forgets answers that have expired by `now`, at most `most`, and says how many those were.
     async fn forget_answers(&self, now: Timestamp, most: u64) -> Result<u64, StoreFault>;
     /// The edges that were known when the desk last ran, by name.

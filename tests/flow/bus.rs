@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::bus::local::LocalBus;
 use common::bus::redis::RedisBus;
-use common::bus::{AckInbox, Acks, BusError, Cursor, Feed, Inbox, LogId, Mark, News, Outlet, Reports};
+use common::bus::{AckInbox, Acks, BusError, Cursor, Feed, Inbox, LogId, Mark, News, Outlet, Reports, Trim};
 use common::digest::Digest;
 use common::wire::Position;
 use support::eventually::{PATIENCE, eventually};
@@ -95,15 +95,15 @@ async fn buckets_lie_until_they_are_released(bus: &dyn Carrier) {
 }
 
 async fn a_trimmed_log_still_knows_its_end(bus: &dyn Carrier) {
-    bus.trim(7, 1).await.unwrap();
+    bus.trim(7, Trim { changes: 1, denials: 1 }).await.unwrap();
     assert_eq!(read(bus, START).await.changes, [(at(3, 0), bytes("3"))]);
-    bus.trim(7, 3).await.unwrap();
+    bus.trim(7, Trim { changes: 3, denials: 3 }).await.unwrap();
     assert!(read(bus, START).await.is_empty());
     assert_eq!(bus.last_change(7).await.unwrap(), Some(at(3, 0)));
     bus.append_change(7, at(2, 0), bytes("late")).await.unwrap();
     assert!(read(bus, START).await.is_empty(), "what was overtaken stays out after a trim as well");
     bus.append_change(9, at(1, 0), bytes("new history")).await.unwrap();
-    bus.trim(9, 0).await.unwrap();
+    bus.trim(9, Trim { changes: 0, denials: 0 }).await.unwrap();
     assert_eq!(bus.last_change(7).await.unwrap(), None, "logs of older histories go");
 }
 

@@ -181,3 +181,59 @@ async fn a_revocation_reaches_edges_that_redis_does_not() {
     }
     fleet.assert_sound();
 }
+
+/// Copies the files of the control plane's database, as backups.md has it.
+fn copy_database(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for file in std::fs::read_dir(to).unwrap().map(Result::unwrap).filter(is_of_database) {
+        std::fs::remove_file(file.path()).unwrap();
+    }
+    for file in std::fs::read_dir(from).unwrap().map(Result::unwrap).filter(is_of_database) {
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
+
+fn is_of_database(file: &std::fs::DirEntry) -> bool {
+    file.file_name().to_string_lossy().starts_with("tidegate.db")
+}
+
+#[tokio::test]
+async fn a_database_that_is_put_back_revokes_as_ever_and_edges_forget_what_it_forgot() {
+    let mut fleet = Fleet::start(2).await;
+    let admin = fleet.at_desk();
+    let stock = admin.stock("put-back").await;
+    let (desk, copy) = (fleet.scratch().join("desk"), fleet.scratch().join("copy"));
+    fleet.desk.terminate();
+    assert!(fleet.desk.ended().await.success());
+    copy_database(&desk, &copy);
+    fleet.desk.start();
+    fleet.desk_ready().await;
+    // Edges are far ahead of the copy by then, and have a key that is not in it.
+    let wait = "?wait=edges&waitSeconds=20";
+    let path = format!("/v1/management/apikeys/{}{wait}", stock.key.id);
+    for round in 0..16 {
+        admin.patch(&path, &json!({ "isEnabled": round % 2 == 1 })).await.expect(200);
+    }
+    let lost = admin.create_key(&stock.customer, json!({})).await;
+    for edge in 0..2 {
+        let client = fleet.client(edge, &lost.text);
+        eventually(PATIENCE, || async { client.get(&stock.path()).await.is(200) }).await;
+    }
+    fleet.desk.terminate();
+    assert!(fleet.desk.ended().await.success());
+    copy_database(&copy, &desk);
+    fleet.desk.start();
+    fleet.desk_ready().await;
+    admin.patch(&path, &json!({ "isEnabled": false })).await.expect(200);
+    for edge in 0..2 {
+        fleet.client(edge, &stock.key.text).get(&stock.path()).await.expect(401);
+        let client = fleet.client(edge, &lost.text);
+        eventually(PATIENCE, || async { client.peek(&stock.path()).await.is(401) }).await;
+    }
+    let new = admin.create_key(&stock.customer, json!({})).await;
+    for edge in 0..2 {
+        let client = fleet.client(edge, &new.text);
+        eventually(PATIENCE, || async { client.get(&stock.path()).await.is(200) }).await;
+    }
+    fleet.assert_sound();
+}

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::bus::arbiter::Arbiter;
-use crate::bus::{Arbitrated, BusError, Cursor, Feed, LogId, News, Outlet};
+use crate::bus::{Arbitrated, BusError, Cursor, Feed, LogId, News, Outlet, Trim};
 use crate::digest::Digest;
 use crate::wire::Position;
 
@@ -170,12 +170,12 @@ impl Outlet for LocalBus {
         Ok(())
     }
 
-    async fn trim(&self, epoch: u64, sequence: u64) -> Result<(), BusError> {
+    async fn trim(&self, epoch: u64, to: Trim) -> Result<(), BusError> {
         let mut state = self.state();
         state.logs.retain(|of, _| *of >= epoch);
         if let Some(logs) = state.logs.get_mut(&epoch) {
-            logs.changes.trim(sequence);
-            logs.denials.trim(sequence);
+            logs.changes.trim(to.changes);
+            logs.denials.trim(to.denials);
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use redis::streams::{StreamId, StreamReadReply};
 use redis::{AsyncCommands as _, RedisError, Value};
 
 use crate::bus::arbiter::Arbiter;
-use crate::bus::{Arbitrated, BusError, Cursor, Feed, LogId, News, Outlet};
+use crate::bus::{Arbitrated, BusError, Cursor, Feed, LogId, News, Outlet, Trim};
 use crate::digest::Digest;
 use crate::wire::address::{HEAD, bucket_key, changes_key, denials_key};
 use crate::wire::{Position, Unreadable};
@@ -251,8 +251,8 @@ impl Outlet for RedisBus {
         self.append(denials_key(epoch), id, sealed).await
     }
 
-    async fn trim(&self, epoch: u64, sequence: u64) -> Result<(), BusError> {
-        for key in [changes_key(epoch), denials_key(epoch)] {
+    async fn trim(&self, epoch: u64, to: Trim) -> Result<(), BusError> {
+        for (key, sequence) in [(changes_key(epoch), to.changes), (denials_key(epoch), to.denials)] {
             let mut command = redis::cmd("XTRIM");
             command.arg(&key).arg("MINID").arg(LogId { sequence: sequence + 1, part: 0 }.to_string());
             let trimmed: Result<u64, RedisError> =

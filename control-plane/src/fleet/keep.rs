@@ -29,7 +29,28 @@ impl Fleet {
             self.read(inbox.as_ref(), &stop).await;
             heard.cancel();
         };
-        tokio::join!(reading, self.keep(store.as_ref(), &heard));
+        tokio::join!(reading, self.keep(store.as_ref(), &heard), self.watch_history(store.as_ref(), &heard));
+    }
+
+    /// Looks whenever an edge has come further than any before.
+    async fn watch_history(&self, store: &dyn Store, heard: &CancellationToken) {
+        let (mut changed, mut seen) = (self.changed.subscribe(), None);
+        loop {
+            let furthest = self.furthest();
+            if furthest > seen {
+                match self.check_history(store).await {
+                    Ok(()) => seen = furthest,
+                    Err(fault) => {
+                        tracing::warn!(%fault, "whether history was put back could not be looked at")
+                    }
+                }
+            }
+            tokio::select! {
+                () = heard.cancelled() => return,
+                // The sender is as old as we are.
+                _ = changed.changed() => {}
+            }
+        }
     }
 
     async fn keep(&self, store: &dyn Store, heard: &CancellationToken) {

@@ -47,7 +47,16 @@ pub(crate) struct Member {
 struct Twin {
     place: Place,
     position: Position,
+    first_seen: Timestamp,
     last_seen: Timestamp,
+}
+
+impl Twin {
+    /// Whether it counts: one that has gone on speaking for longer than words are late is a process of its own, and its
+    /// silence means no more than anybody's. Of one that has not, the last words may have been late.
+    fn counts(&self, now: Timestamp) -> bool {
+        self.last_seen.since(self.first_seen) >= LIVES_FOR || is_recent(self.last_seen, now)
+    }
 }
 
 impl Member {
@@ -77,7 +86,7 @@ impl Member {
 
     /// Whether everything that goes by this name has applied everything up to `position`.
     pub(crate) fn has_reached(&self, position: Position, now: Timestamp) -> bool {
-        let twin = self.twin.filter(|twin| is_recent(twin.last_seen, now));
+        let twin = self.twin.filter(|twin| twin.counts(now));
         self.position >= position && twin.is_none_or(|twin| twin.position >= position)
     }
 }
@@ -213,18 +222,20 @@ impl Member {
         if self.twin.is_some_and(|twin| place <= twin.place) {
             return Taken::Late;
         }
-        let heard = Twin { place, position: ack.position, last_seen: now };
-        let before = if ack.leaving { self.twin.take() } else { self.twin.replace(heard) };
-        match before {
+        let known = self.twin.filter(|twin| twin.place.started_at == place.started_at && twin.counts(now));
+        let first_seen = known.map_or(now, |twin| twin.first_seen);
+        let heard = Twin { place, position: ack.position, first_seen, last_seen: now };
+        self.twin = (!ack.leaving).then_some(heard);
+        match known {
             _ if ack.leaving => Taken::Late,
-            Some(twin) if is_recent(twin.last_seen, now) => Taken::Heard,
-            Some(_) | None => Taken::Twin,
+            Some(_) => Taken::Heard,
+            None => Taken::Twin,
         }
     }
 
     /// The name is that of the process beside this one from now on, if there is one that speaks.
     fn give_way(&mut self, now: Timestamp) -> bool {
-        let Some(twin) = self.twin.take().filter(|twin| is_recent(twin.last_seen, now)) else { return false };
+        let Some(twin) = self.twin.take().filter(|twin| twin.counts(now)) else { return false };
         (self.place, self.position, self.last_seen) = (twin.place, twin.position, twin.last_seen);
         true
     }
@@ -348,6 +359,27 @@ mod tests {
         check(&[old, new, goodbye, (3, "a", 1, 2, 5)], (3, ""));
         check(&[old, new, goodbye, (3, "a", 1, 2, 5), (3, "a", 1, 2, 5)], (3, ""));
         check(&[old, new, goodbye, (3, "a", 1, 2, 5), (4, "a", 1, 3, 5)], (4, "a 5 lives"));
+    }
+
+    #[test]
+    fn one_of_two_processes_that_falls_silent_is_waited_for_when_it_had_gone_on_speaking() {
+        let mut roster = Roster::default();
+        let mut say = |said: Said| roster.take(ack(said), at(said.0));
+        say((0, "a", 1, 1, 5));
+        say((1, "a", 2, 1, 5));
+        for second in 2..=6 {
+            say((second, "a", 1, second, 5));
+            say((second, "a", 2, second, 9));
+        }
+        say((60, "a", 2, 60, 9));
+        let member = roster.members().next().unwrap();
+        assert!(member.has_reached(reached(5), at(60)) && !member.has_reached(reached(9), at(60)));
+        roster.remove("a", at(60));
+        assert_eq!(roster.take(ack((61, "a", 2, 61, 9)), at(61)), Taken::Joined);
+        assert!(
+            roster.members().next().unwrap().has_reached(reached(9), at(61)),
+            "the silent one was removed"
+        );
     }
 
     #[test]

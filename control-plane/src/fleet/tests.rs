@@ -257,3 +257,27 @@ async fn what_edges_said_before_the_desk_began_makes_nobody_look_alive() {
     running.await.unwrap();
     assert_eq!(reopened(&world, store(&directory).await.as_ref()).await, []);
 }
+
+#[tokio::test]
+async fn an_edge_that_is_ahead_of_the_truth_begins_another_history() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let store = store(&directory).await;
+    let standing = async || store.read().await.unwrap().standing().await.unwrap().position;
+    let before = standing().await;
+    world.fleet.check_history(store.as_ref()).await.unwrap();
+    assert_eq!(standing().await, before, "nobody is ahead");
+    let mut number = 0;
+    for ahead in [Position { sequence: 3, ..before }, Position { epoch: before.epoch + 90_000, sequence: 0 }]
+    {
+        let before = standing().await;
+        number += 1;
+        let word = Ack { position: ahead, ..ack("a", number, 0) };
+        assert!(world.fleet.take(&sealed(&word)));
+        for _ in 0..2 {
+            world.fleet.check_history(store.as_ref()).await.unwrap();
+        }
+        let after = standing().await;
+        assert!(after > ahead && after.epoch > before.epoch, "{after}");
+        assert_eq!(after.epoch, ahead.epoch + 1, "once");
+    }
+}

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::bus::Trim;
 use common::digest::Digest;
 use common::time::Timestamp;
-use common::wire::Unreadable;
 use common::wire::seal::{Kind, open, seal};
 use common::wire::v1::{Head, bucket};
+use common::wire::{Position, Unreadable};
 use tracing::{info, warn};
 
 use super::render::{record, render};
@@ -19,8 +20,11 @@ use crate::store::{Mark, Reading};
 const SIGN_EVERY: Duration = Duration::from_secs(5);
 /// Buckets that changed are packed anew at most this often.
 const PACK_EVERY: Duration = Duration::from_secs(10);
-/// A head must have been readable this long before the log behind it goes.
-const TRIM_AFTER: Duration = Duration::from_secs(60);
+/// A head must have been readable this long before the changes behind it go.
+const TRIM_CHANGES_AFTER: Duration = Duration::from_secs(600);
+/// And this long before the denials do, which are small: an edge that was away for less hears of them before anything
+/// else, however long the snapshot takes.
+const TRIM_DENIALS_AFTER: Duration = Duration::from_secs(86_400);
 /// A bucket that no head names stays this long for those who read an older head.
 const RELEASE_AFTER: Duration = Duration::from_secs(600);
 /// Records that are read at once.
@@ -66,11 +70,18 @@ pub(super) struct Snapshot {
     retired: BTreeMap<Digest, Timestamp>,
     /// When each sequence first stood in a head, oldest first.
     history: VecDeque<(Timestamp, u64)>,
+    /// Up to where changes are gone.
+    trimmed: u64,
 }
 
 impl Snapshot {
     pub(super) fn dirt(&mut self) -> &mut Dirt {
         &mut self.dirt
+    }
+
+    /// Forgets what lies on the bus, but for what is to be released there.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { retired: std::mem::take(&mut self.retired), ..Self::default() };
     }
 
     /// Does what is due: packs, signs, trims, releases.
@@ -86,7 +97,7 @@ impl Snapshot {
         }
         if self.is_lost(tools, announced, now).await? {
             info!("the bus has lost the snapshot or the log: putting everything again");
-            *self = Self { retired: std::mem::take(&mut self.retired), ..Self::default() };
+            self.begin_anew();
         }
         match self.head.clone() {
             Some(head) if !pack_due => {
@@ -106,7 +117,7 @@ impl Snapshot {
     /// Whether what we laid down is there no more. Before our first head, what another run left is only looked through
     /// for buckets that nobody would release otherwise.
     async fn is_lost(&mut self, tools: &Tools, announced: u64, now: Timestamp) -> Result<bool, PublishFault> {
-        let there = self.genuine_head(tools).await?;
+        let there = self.genuine_head(tools, now).await?;
         let Some(ours) = &self.head else {
             let left = there.into_iter().flat_map(|head| head.buckets.into_values());
             self.retired.extend(left.map(|name| (name, now)));
@@ -120,14 +131,20 @@ impl Snapshot {
 
     /// The head that lies on the bus, when it is ours. What cannot be ours is cleared away: a head of a huge sequence
     /// keeps out every later one, and a log that somebody led to one takes none of ours.
-    async fn genuine_head(&self, tools: &Tools) -> Result<Option<Head>, PublishFault> {
+    async fn genuine_head(&self, tools: &Tools, now: Timestamp) -> Result<Option<Head>, PublishFault> {
         let sealed = tools.outlet.head().await?;
         let head = sealed.as_ref().and_then(|sealed| read_head(sealed, tools));
         let epoch = tools.store.read().await?.standing().await?.position.epoch;
         let lasts = [tools.outlet.last_change(epoch).await?, tools.outlet.last_denials(epoch).await?];
         // Read after the logs: whatever we told by then was written before.
-        let written = tools.store.read().await?.standing().await?.position.sequence;
-        let is_foreign = lasts.into_iter().flatten().any(|last| last.sequence > written);
+        let written = tools.store.read().await?.standing().await?.position;
+        if let Some(head) = head.as_ref().filter(|head| reach(head) > written) {
+            // Ours, and ahead of what is true: edges would take what comes now for what they have.
+            let position = tools.store.begin_history(reach(head), now).await?;
+            warn!(%position, "the database was put back to an earlier state: another history begins");
+            return Ok(None);
+        }
+        let is_foreign = lasts.into_iter().flatten().any(|last| last.sequence > written.sequence);
         if is_foreign || (sealed.is_some() && head.is_none()) {
             warn!("the bus holds what is not ours: clearing it away");
             tools.outlet.discard(epoch).await?;
@@ -186,9 +203,16 @@ impl Snapshot {
 
     /// Lets go of what nobody needs any more: the log behind an old head, buckets that none names.
     async fn clean(&mut self, tools: &Tools, now: Timestamp) -> Result<(), PublishFault> {
-        let read = self.history.iter().take_while(|(since, _)| now.since(*since) >= TRIM_AFTER).count();
-        if let (Some(head), Some((_, sequence))) = (&self.head, self.history.drain(..read).next_back()) {
-            tools.outlet.trim(head.epoch, sequence).await?;
+        let older = |age| {
+            let old = self.history.iter().take_while(|(since, _)| now.since(*since) >= age);
+            old.last().map(|(_, sequence)| *sequence)
+        };
+        let (changes, denials) = (older(TRIM_CHANGES_AFTER), older(TRIM_DENIALS_AFTER));
+        if let (Some(head), Some(changes)) = (&self.head, changes.filter(|changes| *changes > self.trimmed)) {
+            tools.outlet.trim(head.epoch, Trim { changes, denials: denials.unwrap_or(0) }).await?;
+            self.trimmed = changes;
+            // The newest of those that are old says how far denials may go from now on.
+            self.history.retain(|(_, sequence)| denials.is_none_or(|denials| *sequence >= denials));
         }
         let old = self.retired.iter().filter(|(_, since)| now.since(**since) >= RELEASE_AFTER);
         for name in old.map(|(name, _)| *name).collect::<Vec<_>>() {
@@ -197,6 +221,11 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// The last write that had been told when this head was signed.
+fn reach(head: &Head) -> Position {
+    Position { epoch: head.epoch, sequence: head.sequence.max(head.announced) }
 }
 
 /// The head in these bytes, when it is ours.

@@ -8,12 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use common::bus::local::LocalBus;
-use common::bus::{BusError, Cursor, Feed, LogId, News, Outlet};
+use common::bus::{BusError, Cursor, Feed, LogId, News, Outlet, Trim};
 use common::digest::Digest;
 use common::runtime::clock::ManualClock;
 use common::time::Timestamp;
 use common::wire::Position;
-use common::wire::seal::{Kind, open};
+use common::wire::seal::{Kind, open, seal};
 use common::wire::v1::{Batch, Denials, Entry, Head, bucket};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use rand::RngExt as _;
@@ -110,8 +110,8 @@ impl Outlet for Line {
         self.call()?.append_denials(epoch, id, sealed).await
     }
 
-    async fn trim(&self, epoch: u64, sequence: u64) -> Result<(), BusError> {
-        self.call()?.trim(epoch, sequence).await
+    async fn trim(&self, epoch: u64, to: Trim) -> Result<(), BusError> {
+        self.call()?.trim(epoch, to).await
     }
 
     async fn release_bucket(&self, name: &Digest) -> Result<(), BusError> {
@@ -410,6 +410,10 @@ async fn a_large_change_travels_in_parts() {
 async fn the_head_is_signed_anew_and_what_lies_behind_it_goes_in_time() {
     let mut house = furnished().await;
     house.step().await.unwrap();
+    let made = new_key(house.store.as_ref(), "c0", 52).await.key;
+    let renewed = key::regenerate(&made.policy.id, Some(made.clone()), &context(), &mut rng(53)).unwrap();
+    commit(house.store.as_ref(), renewed.change).await.unwrap();
+    house.step().await.unwrap();
     let first = house.head().await;
     commit(house.store.as_ref(), new_application("other", &["c0"])).await.unwrap();
     for _ in 0..2 {
@@ -420,15 +424,27 @@ async fn the_head_is_signed_anew_and_what_lies_behind_it_goes_in_time() {
     assert!(second.sequence > first.sequence && second.issued_at > first.issued_at);
     let dropped = first.buckets.values().find(|name| !second.buckets.values().any(|n| n == *name)).unwrap();
     assert!(house.line.bus().bucket(dropped).await.unwrap().is_some());
-    assert!(!house.news(0).await.is_empty());
-    house.clock.advance(Duration::from_secs(61));
+    assert!(!house.news(0).await.changes.is_empty());
+    house.clock.advance(Duration::from_secs(599));
     house.step().await.unwrap();
-    assert!(house.news(0).await.is_empty(), "the log behind a head that all have read is trimmed");
+    assert!(!house.news(0).await.changes.is_empty());
     assert!(house.line.bus().bucket(dropped).await.unwrap().is_some());
-    house.clock.advance(Duration::from_secs(600));
+    house.clock.advance(Duration::from_secs(2));
     house.step().await.unwrap();
+    house.clock.advance(Duration::from_secs(5));
+    house.step().await.unwrap();
+    assert!(house.news(0).await.changes.is_empty(), "changes behind a head that all have read are trimmed");
+    assert!(!house.news(0).await.denials.is_empty(), "who was away hears of these first");
     assert!(house.line.bus().bucket(dropped).await.unwrap().is_none());
     house.check().await;
+    house.clock.advance(Duration::from_secs(86_400));
+    commit(house.store.as_ref(), new_application("third", &["c0"])).await.unwrap();
+    house.step().await.unwrap();
+    house.clock.advance(Duration::from_secs(601));
+    house.step().await.unwrap();
+    house.clock.advance(Duration::from_secs(5));
+    house.step().await.unwrap();
+    assert!(house.news(0).await.denials.is_empty());
 }
 
 #[tokio::test]
@@ -508,4 +524,27 @@ async fn what_somebody_else_laid_on_the_bus_is_cleared_away() {
     }
     let head = Outlet::head(&bus).await.unwrap().unwrap();
     assert!(open(Kind::Head, &head, &trusted()).is_ok());
+}
+
+#[tokio::test]
+async fn a_database_that_was_put_back_begins_another_history() {
+    let mut house = furnished().await;
+    house.step().await.unwrap();
+    let before = house.head().await;
+    // What was written after that is lost here, and edges have it.
+    let lost = Head { announced: before.announced + 10, ..before.clone() };
+    let sealed = seal(Kind::Head, &lost.encode().unwrap(), &SigningKey::from_bytes(&SEED));
+    house.line.bus().put_head(lost.position(), sealed).await.unwrap();
+    house.restart();
+    for _ in 0..2 {
+        house.step().await.unwrap();
+    }
+    let head = house.head().await;
+    assert!(head.epoch > before.epoch, "{head:?}");
+    assert_eq!(head.sequence, before.sequence);
+    house.check().await;
+    commit(house.store.as_ref(), new_application("other", &["c0"])).await.unwrap();
+    house.step().await.unwrap();
+    assert!(!house.news(head.sequence).await.changes.is_empty());
+    house.check().await;
 }

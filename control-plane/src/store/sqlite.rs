@@ -23,11 +23,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::time::Timestamp;
+use common::wire::Position;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-use super::{KeptEdge, Reading, Store, StoreFault, Writing};
+use super::{KeptEdge, Outbox as _, Reading, Store, StoreFault, Writing};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -124,6 +125,22 @@ impl Store for SqliteStore {
                 .map_err(broke(doing))?;
         }
         transaction.commit().await.map_err(broke(doing))
+    }
+
+    async fn begin_history(&self, beyond: Position, now: Timestamp) -> Result<Position, StoreFault> {
+        let doing = "beginning another history";
+        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(broke(doing))?;
+        let mut session = Session { transaction };
+        let standing = session.standing().await?.position;
+        if standing >= beyond {
+            return Ok(standing);
+        }
+        let epoch = now.millis().max(fields::number(beyond.epoch).saturating_add(1));
+        let query = sqlx::query("UPDATE meta SET epoch = ?").bind(epoch);
+        query.execute(&mut *session.transaction).await.map_err(broke(doing))?;
+        let position = session.standing().await?.position;
+        session.transaction.commit().await.map_err(broke(doing))?;
+        Ok(position)
     }
 
     async fn forget_answers(&self, now: Timestamp, most: u64) -> Result<u64, StoreFault> {

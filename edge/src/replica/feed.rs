@@ -233,11 +233,30 @@ impl Follower {
     async fn catch_up(&self, memory: &mut Memory) -> Result<(), Broken> {
         let head = self.head().await?;
         if head.position() > self.position() {
+            // However long the snapshot takes: what was withdrawn meanwhile is not.
+            self.drain_denials(memory).await?;
             tracing::info!(from = %self.position(), to = %head.position(), "the log has a gap: reading the snapshot");
             self.applier.rebuild(self.feed.as_ref(), &head).await?;
             *memory = Memory::at(self.position());
         }
         Ok(())
+    }
+
+    /// Takes all denials that there are.
+    async fn drain_denials(&self, memory: &mut Memory) -> Result<(), Broken> {
+        let mut past_changes = memory.cursor;
+        past_changes.changes = LogId::end_of(u64::MAX);
+        loop {
+            past_changes.denials = memory.cursor.denials;
+            let denials = self.feed.news(past_changes, Duration::ZERO).await?.denials;
+            if denials.is_empty() {
+                return Ok(());
+            }
+            self.applier.deny(memory, denials);
+            if memory.cursor.denials == past_changes.denials {
+                return Err(Broken::Foreign);
+            }
+        }
     }
 
     /// The head, or none when what lies there is nobody's of ours: an edge that has a replica goes on with the log then,

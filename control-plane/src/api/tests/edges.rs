@@ -9,6 +9,7 @@ use common::wire::Position;
 use common::wire::v1::ack::Ack;
 use http::Request;
 use serde_json::{Value, json};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
 
@@ -32,22 +33,42 @@ async fn open(tenancy: Tenancy) -> Fleeted {
 }
 
 impl Fleeted {
-    /// An edge says that it has applied so many writes, `u64::MAX` for all that will ever be.
+    /// An edge says that it has applied so many writes.
     fn hear(&mut self, edge: &str, sequence: u64) {
         self.number += 1;
-        let ack = Ack {
-            edge: edge.to_owned(),
-            version: "0.1.0".to_owned(),
-            started_at: 7,
-            number: self.number,
-            position: Position { epoch: 1_750_000_000_000, sequence },
-            head_issued_at: self.house.clock.now(),
-            at: self.house.clock.now().plus(Duration::from_millis(250)),
-            leaving: false,
-        };
-        let keys = MacKeys::derive(&[Secret::new(EDGE_SECRET.into())], Purpose::Acknowledgement);
-        assert!(self.fleet.take(&ack.seal(&keys).unwrap()));
+        let now = self.house.clock.now();
+        assert!(self.fleet.take(&word(edge, self.number, sequence, now)));
     }
+
+    /// An edge says all the time that it has applied everything, until what this gives is dropped.
+    fn follow(&mut self, edge: &'static str) -> AbortOnDropHandle<()> {
+        let (fleet, store, clock) = (self.fleet.clone(), self.house.store.clone(), self.house.clock.clone());
+        let mut number = self.number;
+        // Whatever it says is behind what is heard by hand after that.
+        self.number += 1_000_000_000;
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            loop {
+                number += 1;
+                let standing = store.read().await.unwrap().standing().await.unwrap().position;
+                fleet.take(&word(edge, number, standing.sequence, clock.now()));
+                tokio::task::yield_now().await;
+            }
+        }))
+    }
+}
+
+fn word(edge: &str, number: u64, sequence: u64, now: Timestamp) -> Vec<u8> {
+    let ack = Ack {
+        edge: edge.to_owned(),
+        version: "0.1.0".to_owned(),
+        started_at: 7,
+        number,
+        position: Position { epoch: 1_750_000_000_000, sequence },
+        head_issued_at: now,
+        at: now.plus(Duration::from_millis(250)),
+        leaving: false,
+    };
+    ack.seal(&MacKeys::derive(&[Secret::new(EDGE_SECRET.into())], Purpose::Acknowledgement)).unwrap()
 }
 
 fn named(key: &str, path: &str, name: &str) -> Request<Body> {
@@ -111,12 +132,12 @@ async fn a_write_that_waits_tells_who_applied_it_and_names_who_did_not() {
     let mut fleeted = open(Tenancy::Single).await;
     let told = fleeted.house.post(KEYS, json!({"kind": "admin"})).await;
     assert_eq!((told.status, &told.body["meta"]["edges"]), (201, &json!([])), "there is nobody");
-    fleeted.hear("a", u64::MAX);
-    fleeted.hear("b", u64::MAX);
+    let (_a, b) = (fleeted.follow("a"), fleeted.follow("b"));
     let told = fleeted.house.post(KEYS, json!({"kind": "admin"})).await;
     let edges = json!([{"edge": "a", "confirmedAfterMs": 0}, {"edge": "b", "confirmedAfterMs": 0}]);
     assert_eq!((told.status, &told.body["meta"]["edges"]), (201, &edges));
     assert!(told.body["meta"]["missing"].is_null() && told.body["meta"]["requestId"].is_string());
+    drop(b);
     fleeted.hear("b", 1);
     fleeted.house.clock.advance(Duration::from_secs(100));
     let began = Instant::now();
@@ -140,7 +161,7 @@ async fn a_named_write_that_was_not_confirmed_goes_on_waiting_when_it_is_sent_ag
         fleeted.house.send(named(&admin, "/v1/management/apikeys?waitSeconds=2&wait=edges", "n")).await;
     assert_eq!((first.status, again.status), (202, 202));
     assert_eq!(again.headers["idempotency-replayed"], "true");
-    fleeted.hear("a", u64::MAX);
+    let _a = fleeted.follow("a");
     let done = fleeted.house.send(named(&admin, KEYS, "n")).await;
     assert_eq!((done.status, &done.body["meta"]["edges"][0]["edge"]), (201, &json!("a")));
     for told in [&again, &done] {

@@ -8,6 +8,7 @@ use axum::body::Body;
 use common::digest::Digest;
 use common::runtime::clock::Clock;
 use common::time::Timestamp;
+use common::wire::Position;
 use http::Request;
 use serde_json::json;
 
@@ -55,6 +56,10 @@ impl Store for SweptBefore {
 
     async fn forget_answers(&self, now: Timestamp, most: u64) -> Result<u64, StoreFault> {
         self.store.forget_answers(now, most).await
+    }
+
+    async fn begin_history(&self, beyond: Position, now: Timestamp) -> Result<Position, StoreFault> {
+        self.store.begin_history(beyond, now).await
     }
 
     async fn kept_edges(&self) -> Result<Vec<KeptEdge>, StoreFault> {

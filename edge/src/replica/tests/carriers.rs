@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use common::bus::local::LocalBus;
-use common::bus::{BusError, Cursor, Feed, News, Outlet as _};
+use common::bus::{BusError, Cursor, Feed, News, Outlet as _, Trim};
 use common::digest::Digest;
 use common::wire::seal::{Kind, seal};
 use common::wire::v1::Batch;
@@ -313,4 +313,36 @@ async fn a_record_that_an_edge_breaks_on_leaves_it_what_it_had_and_every_denial(
     }
     edge.reaches(1, 3).await;
     assert!(edge.has(&key_at(LETHAL)) && !edge.has(&key_at("key_1")));
+}
+
+#[tokio::test]
+async fn what_was_withdrawn_while_an_edge_was_away_is_denied_before_the_snapshot_has_come() {
+    let ((bus, of_bus), (desk, of_desk)) = both();
+    for carrier in [&bus, &desk] {
+        carrier.snapshot(1, &[key("key_1", 1), key("key_2", 2)]).await;
+    }
+    let edge = Edge::follow(&of_bus, &of_desk);
+    edge.reaches(1, 1).await;
+    for carrier in [&of_bus, &of_desk] {
+        carrier.works.send_replace(false);
+        carrier.hold_buckets(true);
+    }
+    for carrier in [&bus, &desk] {
+        carrier.deny(2, &["key:key_1".to_owned()]).await;
+        carrier.change(1, 2, &[gone(key_at("key_1"))]).await;
+        // The changes that led there are gone by now, what was denied is not.
+        carrier.bus.trim(1, Trim { changes: 2, denials: 0 }).await.unwrap();
+        carrier.change(2, 9, &[key("key_9", 9)]).await;
+        carrier.snapshot(9, &[key("key_2", 2), key("key_9", 9)]).await;
+    }
+    for carrier in [&of_bus, &of_desk] {
+        carrier.works.send_replace(true);
+    }
+    edge.denies(&key_at("key_1")).await;
+    assert_eq!(edge.replica.position(), Position { epoch: 1, sequence: 1 });
+    for carrier in [&of_bus, &of_desk] {
+        carrier.hold_buckets(false);
+    }
+    edge.reaches(1, 9).await;
+    assert!(!edge.has(&key_at("key_1")) && edge.has(&key_at("key_9")));
 }
