@@ -111,7 +111,7 @@ impl Prepared {
         if let Some(mut confirmed) = self.confirmed.take()
             && tokio::time::timeout(CONFIRM_WITHIN, confirmed.wait_for(|asked| *asked)).await.is_err()
         {
-            tracing::warn!("the control plane does not answer: serving what the replica says");
+            tracing::warn!("the control plane has not confirmed the replica in time: serving what it says");
         }
         self
     }
