@@ -327,6 +327,10 @@ fn parse_readable(text: &str) -> Result<PathBuf, String> {
 
 fn parse_name(text: &str) -> Result<String, String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+    if matches!(text, "." | "..") {
+        // Whoever writes a URL reads these as "here" and "up": such an edge could be neither looked at nor removed.
+        return Err(format!("must not be '{text}', which cannot be named in the path of a URL"));
+    }
     let fits = (1..=100).contains(&text.len()) && text.bytes().all(plain);
     if fits {
         Ok(text.to_owned())
@@ -380,5 +384,19 @@ mod tests {
             let (_, mistakes) = proxies(&[wrong]);
             assert!(mistakes.len() == 1 && mistakes[0].contains(wrong.0), "{wrong:?}: {mistakes:?}");
         }
+    }
+
+    #[test]
+    fn an_edge_has_a_name_that_can_stand_in_the_path_of_a_url() {
+        for name in ["edge-1", "host.example:8080", "...", ".a", "a."] {
+            assert_eq!(parse_name(name).as_deref(), Ok(name));
+        }
+        for wrong in [".", "..", "", "a/b", "a b", "%2e"] {
+            assert!(parse_name(wrong).is_err(), "{wrong}");
+        }
+        let environment = [("TIDEGATE_EDGE_ID".to_owned(), "..".to_owned())];
+        let mistakes = Config::read(Settings::from_parts("", environment)).unwrap_err().0;
+        let says = mistakes.iter().find(|mistake| mistake.contains("EDGE_ID")).unwrap();
+        assert!(says.contains("must not be '..'"), "{says}");
     }
 }
