@@ -126,11 +126,20 @@ pub struct Trim {
     pub denials: u64,
 }
 
+/// A head as it lies on a carrier.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LaidHead {
+    /// What [`Outlet::put_head`] compares: everything before it is kept out. `None` when that cannot be read.
+    pub position: Option<Position>,
+    /// The sealed [`crate::wire::v1::Head`]; empty when there is none.
+    pub sealed: Bytes,
+}
+
 /// What the publisher writes. Everything is safe to repeat.
 #[async_trait]
 pub trait Outlet: Send + Sync + 'static {
-    /// The sealed head that lies there, if any.
-    async fn head(&self) -> Result<Option<Bytes>, BusError>;
+    /// The head that lies there, or whatever lies in its place.
+    async fn head(&self) -> Result<Option<LaidHead>, BusError>;
 
     /// The last place in the log of changes of `epoch`, if it has any.
     async fn last_change(&self, epoch: u64) -> Result<Option<LogId>, BusError>;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::bus::local::LocalBus;
 use common::bus::redis::RedisBus;
-use common::bus::{AckInbox, Acks, BusError, Cursor, Feed, Inbox, LogId, Mark, News, Outlet, Reports, Trim};
+use common::bus::{
+    AckInbox, Acks, BusError, Cursor, Feed, Inbox, LaidHead, LogId, Mark, News, Outlet, Reports, Trim,
+};
 use common::digest::Digest;
 use common::wire::Position;
 use support::eventually::{PATIENCE, eventually};
@@ -212,6 +214,38 @@ async fn the_bus_in_memory_keeps_the_contract() {
 async fn the_bus_over_redis_keeps_the_contract() {
     let redis = TestRedis::start().await;
     keeps_the_contract(Arc::new(RedisBus::new(&redis.url()).unwrap())).await;
+}
+
+#[tokio::test]
+async fn what_stands_beside_a_head_in_redis_is_told_and_keeps_none_of_ours_out_that_it_cannot_be() {
+    let redis = TestRedis::start().await;
+    let bus = RedisBus::new(&redis.url()).unwrap();
+    let ours = Position { epoch: 7, sequence: 5 };
+    let laid = |position, sealed| Some(LaidHead { position, sealed: bytes(sealed) });
+    let write = |words: &[&str]| {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        let _ = redis.command(&words);
+    };
+    for (field, value, told) in [
+        ("epoch", "abc", None),
+        ("sequence", "", None),
+        ("epoch", "9007199254740993", Some(Position { epoch: 9_007_199_254_740_993, ..ours })),
+        ("sequence", "6", Some(Position { sequence: 6, ..ours })),
+    ] {
+        redis.flush();
+        bus.put_head(ours, bytes("ours")).await.unwrap();
+        assert_eq!(Outlet::head(&bus).await.unwrap(), laid(Some(ours), "ours"));
+        write(&["HSET", "tidegate:v1:head", field, value]);
+        assert_eq!(Outlet::head(&bus).await.unwrap(), laid(told, "ours"), "{field} {value}");
+        if told.is_none() {
+            bus.put_head(ours, bytes("again")).await.unwrap();
+            assert_eq!(Outlet::head(&bus).await.unwrap(), laid(Some(ours), "again"), "{field} {value}");
+        }
+    }
+    write(&["HDEL", "tidegate:v1:head", "sealed", "epoch"]);
+    assert_eq!(Outlet::head(&bus).await.unwrap(), laid(None, ""));
+    write(&["SET", "tidegate:v1:head", "x"]);
+    assert_eq!(Outlet::head(&bus).await.unwrap(), laid(None, ""));
 }
 
 #[tokio::test]

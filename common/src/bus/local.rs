@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::bus::arbiter::Arbiter;
-use crate::bus::{Arbitrated, BusError, Cursor, Feed, LogId, News, Outlet, Trim};
+use crate::bus::{Arbitrated, BusError, Cursor, Feed, LaidHead, LogId, News, Outlet, Trim};
 use crate::digest::Digest;
 use crate::wire::Position;
 
@@ -119,8 +119,9 @@ impl Feed for LocalBus {
 
 #[async_trait]
 impl Outlet for LocalBus {
-    async fn head(&self) -> Result<Option<Bytes>, BusError> {
-        Feed::head(self).await
+    async fn head(&self) -> Result<Option<LaidHead>, BusError> {
+        let laid = self.state().head.clone();
+        Ok(laid.map(|(position, sealed)| LaidHead { position: Some(position), sealed }))
     }
 
     async fn last_change(&self, epoch: u64) -> Result<Option<LogId>, BusError> {

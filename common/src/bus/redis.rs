@@ -18,7 +18,7 @@ use redis::streams::{StreamId, StreamReadReply};
 use redis::{AsyncCommands as _, RedisError, Value};
 
 use crate::bus::arbiter::Arbiter;
-use crate::bus::{Arbitrated, BusError, Cursor, Feed, LogId, News, Outlet, Trim};
+use crate::bus::{Arbitrated, BusError, Cursor, Feed, LaidHead, LogId, News, Outlet, Trim};
 use crate::digest::Digest;
 use crate::wire::address::{HEAD, bucket_key, changes_key, denials_key};
 use crate::wire::{Position, Unreadable};
@@ -35,8 +35,8 @@ const FIELD: &str = "b";
 
 /// Lays the head down unless one of a later position is there; in Redis, so that two publishers cannot race.
 const PUT_HEAD: &str = r"
-local epoch = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
-local sequence = tonumber(redis.call('HGET', KEYS[1], 'sequence') or '0')
+local epoch = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '') or 0
+local sequence = tonumber(redis.call('HGET', KEYS[1], 'sequence') or '') or 0
 local e, s = tonumber(ARGV[1]), tonumber(ARGV[2])
 if e > epoch or (e == epoch and s >= sequence) then
   redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'sequence', ARGV[2], 'sealed', ARGV[3])
@@ -139,6 +139,10 @@ fn is_foreign(error: &RedisError) -> bool {
     error.code() == Some("WRONGTYPE")
 }
 
+fn number(text: Option<Vec<u8>>) -> Option<u64> {
+    String::from_utf8(text?).ok()?.parse().ok()
+}
+
 fn entry(id: &StreamId) -> Result<(LogId, Bytes), Unreadable> {
     let bytes = match id.map.get(FIELD) {
         Some(Value::BulkString(bytes)) => Bytes::copy_from_slice(bytes),
@@ -199,8 +203,20 @@ impl Arbitrated for RedisBus {
 
 #[async_trait]
 impl Outlet for RedisBus {
-    async fn head(&self) -> Result<Option<Bytes>, BusError> {
-        Feed::head(self).await
+    async fn head(&self) -> Result<Option<LaidHead>, BusError> {
+        let fields = &["epoch", "sequence", "sealed"];
+        let laid: Result<[Option<Vec<u8>>; 3], RedisError> =
+            self.commands.call(async |mut c| c.hmget(HEAD, fields).await).await?;
+        match laid {
+            Ok([None, None, None]) => Ok(None),
+            Ok([epoch, sequence, sealed]) => {
+                let position = number(epoch).zip(number(sequence));
+                let position = position.map(|(epoch, sequence)| Position { epoch, sequence });
+                Ok(Some(LaidHead { position, sealed: sealed.unwrap_or_default().into() }))
+            }
+            Err(e) if is_foreign(&e) => Ok(Some(LaidHead { position: None, sealed: Bytes::new() })),
+            Err(e) => Err(away(&e)),
+        }
     }
 
     async fn last_change(&self, epoch: u64) -> Result<Option<LogId>, BusError> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::bus::Trim;
+use common::bus::{LaidHead, Trim};
 use common::digest::Digest;
 use common::time::Timestamp;
 use common::wire::seal::{Kind, open, seal};
@@ -129,11 +129,11 @@ impl Snapshot {
         Ok(logged.max(there.sequence) < announced || !tools.outlet.holds_buckets(&names).await?)
     }
 
-    /// The head that lies on the bus, when it is ours. What cannot be ours is cleared away: a head of a huge sequence
-    /// keeps out every later one, and a log that somebody led to one takes none of ours.
+    /// The head that lies on the bus, when it is ours. What cannot be ours is cleared away: a head that is said to be of
+    /// a huge sequence keeps out every later one, and a log that somebody led to one takes none of ours.
     async fn genuine_head(&self, tools: &Tools, now: Timestamp) -> Result<Option<Head>, PublishFault> {
-        let sealed = tools.outlet.head().await?;
-        let head = sealed.as_ref().and_then(|sealed| read_head(sealed, tools));
+        let laid = tools.outlet.head().await?;
+        let head = laid.as_ref().and_then(|laid| read_head(laid, tools));
         let epoch = tools.store.read().await?.standing().await?.position.epoch;
         let lasts = [tools.outlet.last_change(epoch).await?, tools.outlet.last_denials(epoch).await?];
         // Read after the logs: whatever we told by then was written before.
@@ -145,7 +145,7 @@ impl Snapshot {
             return Ok(None);
         }
         let is_foreign = lasts.into_iter().flatten().any(|last| last.sequence > written.sequence);
-        if is_foreign || (sealed.is_some() && head.is_none()) {
+        if is_foreign || (laid.is_some() && head.is_none()) {
             warn!("the bus holds what is not ours: clearing it away");
             tools.outlet.discard(epoch).await?;
             return Ok(None);
@@ -228,10 +228,14 @@ fn reach(head: &Head) -> Position {
     Position { epoch: head.epoch, sequence: head.sequence.max(head.announced) }
 }
 
-/// The head in these bytes, when it is ours.
-fn read_head(sealed: &Bytes, tools: &Tools) -> Option<Head> {
-    let head =
-        open(Kind::Head, sealed, &[tools.signing.verifying_key()]).and_then(|payload| Head::decode(&payload));
+/// The head that was laid there, when it is ours and stands where it belongs: nobody signs the place beside it.
+fn read_head(laid: &LaidHead, tools: &Tools) -> Option<Head> {
+    let head = open(Kind::Head, &laid.sealed, &[tools.signing.verifying_key()])
+        .and_then(|payload| Head::decode(&payload))
+        .and_then(|head| match laid.position == Some(head.position()) {
+            true => Ok(head),
+            false => Err(Unreadable::new("place of the head")),
+        });
     head.inspect_err(|fault| warn!(%fault, "the head on the bus is not ours and is replaced")).ok()
 }
 

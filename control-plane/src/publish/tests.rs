@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use common::bus::local::LocalBus;
-use common::bus::{BusError, Cursor, Feed, LogId, News, Outlet, Trim};
+use common::bus::{BusError, Cursor, Feed, LaidHead, LogId, News, Outlet, Trim};
 use common::digest::Digest;
 use common::runtime::clock::ManualClock;
 use common::time::Timestamp;
@@ -72,7 +72,7 @@ impl Line {
 
 #[async_trait]
 impl Outlet for Line {
-    async fn head(&self) -> Result<Option<Bytes>, BusError> {
+    async fn head(&self) -> Result<Option<LaidHead>, BusError> {
         Outlet::head(&self.call()?).await
     }
 
@@ -523,7 +523,21 @@ async fn what_somebody_else_laid_on_the_bus_is_cleared_away() {
         assert_ne!(last, Some(beyond));
     }
     let head = Outlet::head(&bus).await.unwrap().unwrap();
-    assert!(open(Kind::Head, &head, &trusted()).is_ok());
+    assert!(open(Kind::Head, &head.sealed, &trusted()).is_ok());
+}
+
+#[tokio::test]
+async fn a_genuine_head_that_was_moved_to_another_place_is_laid_down_again() {
+    let mut house = House::open().await;
+    house.step().await.unwrap();
+    let (bus, ours) = (house.line.bus(), house.head().await);
+    let LaidHead { position, sealed } = Outlet::head(&bus).await.unwrap().unwrap();
+    assert_eq!(position, Some(ours.position()));
+    bus.put_head(Position { epoch: u64::MAX, sequence: 1 }, sealed).await.unwrap();
+    house.clock.advance(Duration::from_secs(6));
+    house.step().await.unwrap();
+    let position = Outlet::head(&bus).await.unwrap().and_then(|laid| laid.position);
+    assert_eq!(position, Some(ours.position()));
 }
 
 #[tokio::test]
