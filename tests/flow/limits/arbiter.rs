@@ -27,6 +27,12 @@ impl Both {
         Self { redis, real, by_hand: ArbiterByHand::default(), now }
     }
 
+    fn write(&self, words: &[&str]) {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        let reply = self.redis.command(&words);
+        assert!(!matches!(reply, support::redis::Reply::Refused(_)), "{words:?}: {reply:?}");
+    }
+
     fn pass(&self, millis: u64) {
         self.now.fetch_add(millis, Ordering::Relaxed);
     }
@@ -122,6 +128,76 @@ async fn what_a_silent_edge_holds_counts_as_spent_and_comes_back() {
     );
     both.pass(250);
     assert_eq!(lease(both.settle("b", &claim(10, 3, 10)).await), Some(10));
+}
+
+/// A field of the minute that no script of ours can have written, and its value.
+const FOREIGN: &[(&str, &str)] = &[
+    ("x", "x"),
+    ("ea", "x"),
+    ("ea", "1 1 5 99999999999999"),
+    ("s6800000000", "x"),
+    ("s99999999999", "1"),
+    ("sx", "1"),
+    ("left", "-1"),
+    ("lost", "99999999999999"),
+];
+
+#[tokio::test]
+async fn what_somebody_else_wrote_into_the_memory_is_dropped_and_claims_are_answered() {
+    const KEYS: [&str; 3] = ["tidegate:v1:arbiter", "tidegate:v1:edges", MINUTE];
+    const MINUTE: &str = "tidegate:v1:minute:key_1";
+    let both = Both::start().await;
+    let mut number = 0;
+    let mut settle = async || {
+        number += 1;
+        let claim = Claim { was_answered: true, ..claim(10, number, 7) };
+        both.real.attend("a").await.unwrap();
+        both.pass(4_000);
+        both.real.attend("a").await.unwrap();
+        lease(both.real.settle("a", &[claim]).await.unwrap()[0])
+    };
+    settle().await;
+    assert!(both.redis.keys("*").contains(&MINUTE.as_bytes().to_vec()), "the name of the key of a minute");
+    for key in KEYS {
+        for words in [["SET", key, "nan"].as_slice(), &["LPUSH", key, "x"], &["HSET", key, "x", "x"]] {
+            both.write(&["DEL", key]);
+            both.write(words);
+            settle().await;
+            assert_eq!(settle().await, Some(7), "{words:?}");
+        }
+    }
+    for (field, value) in FOREIGN {
+        both.write(&["HSET", MINUTE, field, value]);
+        settle().await;
+        assert_eq!(settle().await, Some(7), "{field} {value}");
+    }
+    let many: Vec<String> = (0..9_000).map(|slot| format!("s{slot}")).collect();
+    let many = many.iter().flat_map(|slot| [slot.as_str(), "1"]);
+    both.write(&["HSET", MINUTE].into_iter().chain(many).collect::<Vec<_>>());
+    settle().await;
+    assert_eq!(settle().await, Some(7), "more than there can be");
+    both.write(&["ZADD", "tidegate:v1:edges", "inf", "nobody"]);
+    assert_eq!(both.real.attend("a").await.unwrap().edges, 1);
+}
+
+#[tokio::test]
+async fn places_that_somebody_else_wrote_are_nobodys() {
+    let both = Both::start().await;
+    let tenant = "14632221-b1b6-4eec-844a-39f60c7f1523".parse().unwrap();
+    let customer = "cust_1".parse().unwrap();
+    let key = common::wire::address::places_key(tenant, &customer);
+    let of = [Occupation { tenant, customer, most: 3, running: 0, waiting: 2 }];
+    assert_eq!(both.real.occupy("a", &of).await.unwrap(), [None]);
+    both.pass(3_000);
+    for words in [
+        ["SET", &key, "x"].as_slice(),
+        &["HSET", &key, "b", "x"],
+        &["HSET", &key, "b", "3 99999999999999"],
+        &["HSET", &key, "a", "x"],
+    ] {
+        both.write(words);
+        assert_eq!(both.real.occupy("a", &of).await.unwrap(), [Some(2)], "{words:?}");
+    }
 }
 
 #[tokio::test]

@@ -34,9 +34,18 @@ impl RedisArbiter {
     pub(super) fn over(client: Client) -> Self {
         Self {
             commands: Slot::new(client, PATIENCE),
-            attend: Script::new(include_str!("arbiter/attend.lua")),
-            settle: Script::new(include_str!("arbiter/settle.lua")),
-            occupy: Script::new(include_str!("arbiter/occupy.lua")),
+            attend: Script::new(concat!(
+                include_str!("arbiter/common.lua"),
+                include_str!("arbiter/attend.lua")
+            )),
+            settle: Script::new(concat!(
+                include_str!("arbiter/common.lua"),
+                include_str!("arbiter/settle.lua")
+            )),
+            occupy: Script::new(concat!(
+                include_str!("arbiter/common.lua"),
+                include_str!("arbiter/occupy.lua")
+            )),
             by_hand: None,
         }
     }

@@ -2,21 +2,13 @@
 -- KEYS: memory, places. ARGV: now or '', edge, most, running, waiting. Answers how many are this edge's; -1 = the memory
 -- is too young to know of the others.
 local OCCUPANCY, SETTLING = 3000, 3000
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
 local edge, most, running, waiting = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local born = tonumber(redis.call('GET', KEYS[1]) or nil)
-if not born or born > now then
-  born = now
-  redis.call('SET', KEYS[1], string.format('%.0f', now))
-end
+claim(KEYS[2], 'hash')
 local fields, others = redis.call('HGETALL', KEYS[2]), 0
 for i = 1, #fields, 2 do
-  local places, ends = string.match(fields[i + 1], '(%d+) (%d+)')
-  if tonumber(ends) <= now then
+  local places, ends = string.match(fields[i + 1], '^(%d+) (%d+)$')
+  ends = tonumber(ends or 0)
+  if ends <= now or ends > now + OCCUPANCY + AHEAD then
     redis.call('HDEL', KEYS[2], fields[i])
   elseif fields[i] ~= edge then
     others = others + tonumber(places)

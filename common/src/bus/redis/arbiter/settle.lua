@@ -5,22 +5,36 @@
 -- KEYS: memory, edges, minute. ARGV: now or '', edge, number, limit, total, held, waiting, ahead, was answered, is whole,
 -- then age and count of what was spent, newest first.
 local WINDOW, SLOT, LEASE, SETTLING = 60000, 250, 1000, 3000
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
 local edge, number, limit, total = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local held, waiting, ahead = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local slot = math.floor(now / SLOT)
 
-local born = tonumber(redis.call('GET', KEYS[1]) or nil)
-if not born or born > now then
-  born = now
-  redis.call('SET', KEYS[1], string.format('%.0f', now))
-end
+claim(KEYS[2], 'zset')
+claim(KEYS[3], 'hash')
 
+-- Whether a field is one of ours, of a time that can be.
+local function is_ours(name, value)
+  local kind, rest = string.sub(name, 1, 1), string.sub(name, 2)
+  if name == 'left' then
+    return whole(value)
+  elseif name == 'lost' then
+    return whole(value) and tonumber(value) <= now + AHEAD
+  elseif kind == 's' then
+    return whole(rest) and tonumber(rest) * SLOT <= now + AHEAD and whole(value)
+  end
+  local ends = string.match(value, '^%d+ %d+ %d+ (%d+)$')
+  return kind == 'e' and ends and tonumber(ends) <= now + LEASE + AHEAD
+end
 local fields = redis.call('HGETALL', KEYS[3])
+-- More than slots and edges can be; so many could not be let go of at once.
+local is_foreign = #fields > 8000
+for i = 1, #fields, 2 do
+  is_foreign = is_foreign or not is_ours(fields[i], fields[i + 1])
+end
+if is_foreign then
+  redis.call('DEL', KEYS[3])
+  fields = {}
+end
 local spent, others, left, mine = 0, 0, 0, nil
 local slots, gone = {}, {}
 for i = 1, #fields, 2 do
