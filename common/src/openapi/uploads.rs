@@ -69,7 +69,10 @@ fn announcement() -> Value {
 }
 
 fn ticket() -> Value {
-    let url = says(reference("Url"), "Where the bytes go, by PUT or resumable; it needs no key.");
+    let url = says(
+        reference("Url"),
+        "Where the bytes go, by PUT or resumable; it needs no key, and ends with the one that asked for it.",
+    );
     answer(vec![("uploadId", reference("UploadId")), ("uploadUrl", url), ("expiresAt", moment())], vec![])
 }
 
@@ -145,7 +148,7 @@ pub(super) fn receive_upload() -> Operation {
         .says("Sent again, the later bytes count, until the upload is completed. They replace parts.")
         .reads_content(json!({ "*/*": {} }))
         .done(reference("ReceivedUpload"))
-        .refuses(&[403, 409])
+        .refuses(&[401, 403, 409])
 }
 
 pub(super) fn read_offset() -> Operation {
@@ -155,7 +158,7 @@ pub(super) fn read_offset() -> Operation {
     });
     tus(Operation::new(TAG, "Ask how far a large upload came"))
         .answers_with(200, answer)
-        .refuses(&[403, 409, 412])
+        .refuses(&[401, 403, 409, 412])
 }
 
 pub(super) fn resume_upload() -> Operation {
@@ -167,13 +170,13 @@ pub(super) fn resume_upload() -> Operation {
         .header("Upload-Offset", whole(0), "Where these bytes begin: where the upload stands.")
         .reads_content(json!({ "application/offset+octet-stream": {} }))
         .answers_with(204, answer)
-        .refuses(&[403, 409, 412])
+        .refuses(&[401, 403, 409, 412])
 }
 
 pub(super) fn abandon_upload() -> Operation {
     tus(Operation::new(TAG, "Abandon a large upload"))
         .empty(204, "Nothing of it is kept.")
-        .refuses(&[403, 409, 412])
+        .refuses(&[401, 403, 409, 412])
 }
 
 /// tus 1.0 core.

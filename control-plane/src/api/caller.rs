@@ -27,7 +27,7 @@ use crate::api::idempotency::Keeping;
 use crate::api::{Desk, Peer};
 use crate::domain::{Actor, Context, Limits, Refusal};
 use crate::error::Failure;
-pub(crate) use proof::{Use, by_holder, by_key};
+pub(crate) use proof::{Use, by_holder, by_key, has_not_ended};
 
 /// Somebody whose key opened the door.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::api::Desk;
 use crate::api::answer::{Answer, Handled};
 use crate::api::call::{Call, broke_off};
-use crate::api::caller::Caller;
+use crate::api::caller::{Caller, has_not_ended};
 use crate::api::direct_upload::{AddedView, file_fields};
 use crate::api::fields::Fields;
 use crate::api::resumable;
@@ -78,7 +78,7 @@ struct Received<'a> {
 /// parts, too.
 pub(super) async fn receive(desk: Arc<Desk>, call: Call) -> Handled {
     let Entered { ticket, mut context } = enter(&desk, &call)?;
-    let existing = find(&mut *desk.store.read().await?, &ticket).await?;
+    let existing = find(&mut *desk.store.read().await?, &ticket, call.now).await?;
     let upload = upload::may_receive(&ticket.upload, existing, &context)?;
     let announced =
         call.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -129,12 +129,17 @@ pub(super) fn enter(desk: &Desk, call: &Call) -> Result<Entered, Failure> {
     Ok(Entered { ticket, context })
 }
 
-/// The upload of a ticket, when those whom it is for still want it.
+/// The upload of a ticket, when those whom it is for still want it, and the key that began it still opens a door.
 pub(super) async fn find(
     truth: &mut (impl Reading + ?Sized),
     ticket: &UploadTicket,
+    now: Timestamp,
 ) -> Result<Option<Upload>, Failure> {
-    find_of(truth, ticket.tenant, &ticket.upload).await
+    let found = find_of(truth, ticket.tenant, &ticket.upload).await?;
+    if let Some(key) = found.as_ref().and_then(|upload| upload.created_by.as_ref()) {
+        has_not_ended(truth, key, now).await?;
+    }
+    Ok(found)
 }
 
 async fn find_of(
@@ -160,6 +165,10 @@ pub(super) async fn note(
     let stored = Stored { size: sealed.blob.size, digest: sealed.blob.digest };
     let mut truth = desk.store.write().await?;
     let before = find_of(&mut *truth, context.tenant, id).await?;
+    // Once more: many bytes take long to come. Who completes the upload of a key that has ended speaks for itself.
+    if let Some(key) = &context.actor.key {
+        has_not_ended(&mut *truth, key, context.now).await?;
+    }
     let decision = upload::receive(id, before.clone(), stored, context)?;
     match parts {
         Some(parts) if !parts.are_current().await? => return Err(Refusal::UploadReplaced(id.clone()).into()),

@@ -30,7 +30,7 @@ const PART: &str = "application/offset+octet-stream";
 pub(super) async fn offset(desk: Arc<Desk>, call: Call) -> Handled {
     let Entered { ticket, mut context } = enter(&desk, &call)?;
     speaks_our_version(&call.headers)?;
-    let existing = find(&mut *desk.store.read().await?, &ticket).await?;
+    let existing = find(&mut *desk.store.read().await?, &ticket, call.now).await?;
     let upload = upload::may_receive(&ticket.upload, existing, &context)?;
     context.actor.key.clone_from(&upload.created_by);
     let offset = match upload.progress {
@@ -59,7 +59,7 @@ pub(super) async fn resume(desk: Arc<Desk>, call: Call) -> Handled {
             "Send Upload-Offset: how many bytes were sent before",
         )
     })?;
-    let existing = find(&mut *desk.store.read().await?, &ticket).await?;
+    let existing = find(&mut *desk.store.read().await?, &ticket, call.now).await?;
     let upload = upload::may_receive(&ticket.upload, existing, &context)?;
     context.actor.key.clone_from(&upload.created_by);
     let size = upload.declared_size;
@@ -88,7 +88,7 @@ pub(super) async fn abandon(desk: Arc<Desk>, call: Call) -> Handled {
     let Entered { ticket, mut context } = enter(&desk, &call)?;
     speaks_our_version(&call.headers)?;
     let mut truth = desk.store.write().await?;
-    let existing = find(&mut *truth, &ticket).await?;
+    let existing = find(&mut *truth, &ticket, call.now).await?;
     context.actor.key = existing.as_ref().and_then(|upload| upload.created_by.clone());
     let decision = upload::abandon(&ticket.upload, existing, &context)?;
     clear(&mut *truth, &desk.blobs, &decision.outcome).await?;

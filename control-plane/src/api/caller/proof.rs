@@ -1,11 +1,12 @@
 //! What a credential proves: a key, or a session and the key behind it, alive and used from where it may be.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use common::digest::Digest;
-use common::id::TenantId;
+use common::id::{KeyId, TenantId};
 use common::key::{Holder, Owner, Presented};
-use common::policy::{Denied, Facts, TenantPolicy, evaluate};
+use common::network::Allowlist;
+use common::policy::{Denied, Facts, KeyPolicy, TenantPolicy, evaluate};
 use common::problem::refusals;
 use common::session::Claims;
 use common::time::Timestamp;
@@ -13,7 +14,7 @@ use common::time::Timestamp;
 use super::Caller;
 use crate::api::Desk;
 use crate::error::Failure;
-use crate::store::Identity;
+use crate::store::{Identity, Reading};
 
 /// From where and when a credential is used.
 #[derive(Clone, Copy)]
@@ -57,6 +58,27 @@ pub(crate) async fn by_holder(
 ) -> Result<Caller, Failure> {
     let known = desk.store.read().await?.identify_by_id(&holder.key).await?;
     judge_holder(known, holder, tenant, used)
+}
+
+/// Refuses what is done by a ticket that a key lent, when the key has ended since. Where it is used from is not asked:
+/// tickets are made to be handed to whoever has the bytes.
+pub(crate) async fn has_not_ended(
+    truth: &mut (impl Reading + ?Sized),
+    key: &KeyId,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let known = truth.identify_by_id(key).await?;
+    let Identity { key, customer, tenant, .. } = known.ok_or_else(|| refusals::denied(Denied::Unknown))?;
+    let is_deleted = key.deleted_at.is_some();
+    let key = KeyPolicy { is_deleted, allowlist: Allowlist::default(), ..key.policy };
+    let facts = Facts {
+        key: &key,
+        customer: customer.as_ref().map(|customer| &customer.policy),
+        tenant: Some(&TenantPolicy { id: tenant.id, is_active: tenant.is_active }),
+        owner: Owner::Tenant(tenant.id),
+        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
+    evaluate(facts, now).map_err(|denied| refusals::denied(denied).into())
 }
 
 fn judge_holder(

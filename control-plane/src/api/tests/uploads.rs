@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use common::digest::Digest;
+use common::runtime::clock::Clock as _;
 use futures_util::stream;
 use http::Request;
 use serde_json::{Value, json};
@@ -182,4 +183,62 @@ async fn a_large_upload_is_refused_early_and_ends_after_its_time() {
     assert_eq!(told.verdict(), (409, "size_mismatch"));
     house.clock.advance(Duration::from_secs(2 * 24 * 3600));
     assert_eq!(put(&house, &url, vec![piece("12345")]).await.verdict(), (410, "upload_expired"));
+}
+
+#[tokio::test]
+async fn an_upload_url_ends_with_the_key_that_asked_for_it() {
+    let house = House::open_with(|desk| desk.public_url = Some("http://desk.test".into())).await;
+    house.application("my-app").await;
+    let soon = house.clock.now().plus(Duration::from_secs(3_600)).to_string();
+    for (number, end, reason) in [
+        (0, json!({"isEnabled": false}), "key_disabled"),
+        (1, json!({"expiresAt": soon}), "key_expired"),
+        (2, Value::Null, "key_deleted"),
+    ] {
+        let made = house.post("/v1/management/apikeys", json!({"name": "ci", "kind": "admin"})).await;
+        let (id, key) = (made.text("keyId"), made.text("apiKey"));
+        let about = json!({"applicationId": "my-app", "version": "1.0.0", "fileName": format!("{number}.bin"), "fileSize": 5});
+        let begun = house.ask_as(&key, "POST", "/v1/management/upload/large-url", about).await;
+        let (upload, url) = (begun.text("uploadId"), begun.text("uploadUrl"));
+        assert_eq!(put(&house, &url, vec![piece("12345")]).await.status, 200, "{reason}");
+        let method = if end.is_null() { "DELETE" } else { "PATCH" };
+        let told = house.ask(method, &format!("/v1/management/apikeys/{id}"), end).await;
+        assert_eq!(told.status, 200, "{}", told.body);
+        if reason == "key_expired" {
+            assert_eq!(put(&house, &url, vec![piece("12345")]).await.status, 200, "not yet");
+            house.clock.advance(Duration::from_secs(3_600));
+        }
+        assert_eq!(put(&house, &url, vec![piece("54321")]).await.verdict(), (401, reason));
+        let path = url.strip_prefix("http://desk.test").unwrap();
+        for method in ["PATCH", "DELETE"] {
+            let request = Request::builder().method(method).uri(path).header("upload-offset", "0");
+            let request = request.header("content-type", "application/offset+octet-stream");
+            let told = house.send(request.body(Body::from("54321")).unwrap()).await;
+            assert_eq!(told.verdict(), (401, reason), "{method}");
+        }
+        // What came while the key was one can be completed by whoever else may.
+        let told = house.post("/v1/management/upload/large-complete", json!({"uploadId": upload})).await;
+        assert_eq!((told.status, told.text("checksum")), (201, Digest::of(b"12345").to_string()));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_ends_while_the_bytes_come_has_sent_nothing() {
+    let house = House::open_with(|desk| desk.public_url = Some("http://desk.test".into())).await;
+    house.application("my-app").await;
+    let soon = house.clock.now().plus(Duration::from_secs(60)).to_string();
+    let key = house.key(json!({"name": "ci", "expiresAt": soon})).await;
+    let about = json!({"applicationId": "my-app", "version": "1.0.0", "fileName": "a.bin", "fileSize": 5});
+    let begun = house.ask_as(&key, "POST", "/v1/management/upload/large-url", about).await;
+    let (upload, url, clock) = (begun.text("uploadId"), begun.text("uploadUrl"), house.clock.clone());
+    let late = stream::once(async move {
+        clock.advance(Duration::from_secs(60));
+        piece("12345")
+    });
+    let request = Request::builder().method("PUT").uri(url.strip_prefix("http://desk.test").unwrap());
+    let told = house.send(request.body(Body::from_stream(late)).unwrap()).await;
+    assert_eq!(told.verdict(), (401, "key_expired"));
+    let told = house.post("/v1/management/upload/large-complete", json!({"uploadId": upload})).await;
+    assert_eq!(told.verdict(), (409, "upload_not_received"));
+    eventually_blobs(&house, &[]).await;
 }
