@@ -285,6 +285,98 @@ async fn a_redis_that_was_emptied_is_heard_again_at_once_whatever_its_clock_says
     assert_eq!(texts(&bus.acknowledgements(&ahead, Duration::ZERO).await.unwrap()), [b"new"]);
 }
 
+/// What somebody can write in place of a stream, and whether anything can be read of it.
+const IN_PLACE: &[(&[&str], bool)] = &[
+    (&["XADD", "KEY", "18446744073709551615-18446744073709551615", "b", "x"], true),
+    (&["XADD", "KEY", "18446744073709551615-18446744073709551614", "other", "x"], true),
+    (&["XADD", "KEY", "9999999999999-0", "b", "x"], true),
+    (&["SET", "KEY", "x"], false),
+    (&["HSET", "KEY", "x", "x"], false),
+];
+
+fn lay(redis: &TestRedis, words: &[&str], key: &str, instead: bool) {
+    if instead {
+        let _ = redis.command(&[b"DEL", key.as_bytes()]);
+    }
+    let words: Vec<&[u8]> =
+        words.iter().map(|word| if *word == "KEY" { key.as_bytes() } else { word.as_bytes() }).collect();
+    let reply = redis.command(&words);
+    assert!(!matches!(reply, support::redis::Reply::Refused(_)), "{reply:?}");
+}
+
+#[tokio::test]
+async fn acknowledgements_come_again_after_somebody_wrote_where_they_lie() {
+    let redis = TestRedis::start().await;
+    let bus = RedisBus::new(&redis.url()).unwrap();
+    for (words, is_read) in IN_PLACE {
+        redis.flush();
+        bus.acknowledge(bytes("before")).await.unwrap();
+        let mut mark = bus.acks_end().await.unwrap();
+        lay(&redis, words, "tidegate:v1:acks", !is_read);
+        if *is_read {
+            mark = hear(&bus, &mark).await.pop().unwrap().0;
+        }
+        // One look, and the next.
+        assert_eq!(hear(&bus, &mark).await, [], "{words:?}");
+        bus.acknowledge(bytes("after")).await.unwrap();
+        assert_eq!(texts(&hear(&bus, &mark).await), [b"after"], "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_begins_to_listen_where_somebody_wrote_hears_what_comes() {
+    let redis = TestRedis::start().await;
+    let bus = RedisBus::new(&redis.url()).unwrap();
+    for (words, _) in IN_PLACE {
+        redis.flush();
+        lay(&redis, words, "tidegate:v1:acks", false);
+        let mark = bus.acks_end().await.unwrap();
+        assert_eq!(hear(&bus, &mark).await, [], "{words:?}");
+        bus.acknowledge(bytes("after")).await.unwrap();
+        assert_eq!(texts(&hear(&bus, &mark).await), [b"after"], "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_report_is_lost_when_somebody_writes_where_they_lie_and_more_come() {
+    let redis = TestRedis::start().await;
+    let bus = RedisBus::new(&redis.url()).unwrap();
+    for (words, is_read) in IN_PLACE {
+        redis.flush();
+        let (mut mark, mut taken) = (Mark::default(), Vec::new());
+        // As a desk does: two at a time, let go of once they are taken.
+        let mut take = async || {
+            let received = receive(&bus, &mark, 2).await;
+            if let Some((last, _)) = received.last() {
+                bus.forget(last).await.unwrap();
+                mark = last.clone();
+            }
+            taken.extend(received.iter().map(|(_, sealed)| sealed.clone()));
+            received.len()
+        };
+        for round in 0..3 {
+            let sent = [format!("{round} a"), format!("{round} b"), format!("{round} c")];
+            for text in &sent {
+                bus.send(bytes(text)).await.unwrap();
+            }
+            if !is_read {
+                while take().await > 0 {}
+            }
+            lay(&redis, words, "tidegate:v1:reports", !is_read);
+            // What was read twice is taken once: the desk knows it again.
+            for _ in 0..8 {
+                take().await;
+            }
+        }
+        bus.send(bytes("last")).await.unwrap();
+        take().await;
+        let all = ["0 a", "0 b", "0 c", "1 a", "1 b", "1 c", "2 a", "2 b", "2 c", "last"];
+        let lost: Vec<_> = all.iter().filter(|text| !taken.contains(&bytes(text))).collect();
+        assert!(lost.is_empty(), "{words:?}: {lost:?} of {taken:?}");
+        assert_eq!(receive(&bus, &Mark::default(), 9).await, [], "{words:?}");
+    }
+}
+
 #[tokio::test]
 async fn acknowledgements_do_not_fill_a_redis() {
     let redis = TestRedis::start().await;

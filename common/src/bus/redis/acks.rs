@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use redis::RedisError;
 
-use super::reports::{Place, place};
+use super::reports::{Place, Way, place};
 use super::{FIELD, MOST_ENTRIES, RedisBus, away};
 use crate::bus::{AckInbox, Acks, BusError, Mark};
 use crate::wire::address::ACKS;
@@ -37,7 +37,14 @@ impl AckInbox for RedisBus {
     async fn acknowledgements(&self, after: &Mark, wait: Duration) -> Result<Vec<(Mark, Bytes)>, BusError> {
         let (stream, after) = ((&self.acks, ACKS), place(after));
         let read = self.read(stream, after, MOST_ENTRIES, wait).await?;
-        if read.is_empty() && self.begins_anew(ACKS, after).await? {
+        if !read.is_empty() {
+            return Ok(read);
+        }
+        if self.make_way(ACKS, after).await? == Way::Made {
+            // It may have been what the mark names, and whatever comes now comes before that.
+            return self.read(stream, Place::default(), MOST_ENTRIES, wait).await;
+        }
+        if self.begins_anew(ACKS, after).await? {
             return self.read(stream, Place::default(), MOST_ENTRIES, Duration::ZERO).await;
         }
         Ok(read)
