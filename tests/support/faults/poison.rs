@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use common::wire::v1::Batch;
+use common::wire::v1::{Batch, Head};
 use serde_json::value::RawValue;
 
 use super::load::Tally;
-use super::{Size, World};
+use super::{Size, WITHDRAWN_WITHIN, World, now_millis};
+use crate::eventually::eventually;
 use crate::redis::{Reply, TestRedis};
 
 const HEAD: &[u8] = b"tidegate:v1:head";
@@ -164,6 +165,91 @@ const POISONS: &[Poison] = &[
     }),
 ];
 
+/// The stream that edges acknowledge in, and the one that they report in.
+const STREAMS: [&[u8]; 2] = [b"tidegate:v1:acks", b"tidegate:v1:reports"];
+/// The edges that are there, as the arbiter of limits knows them.
+const EDGES: &[u8] = b"tidegate:v1:edges";
+
+/// One thing that is wrong and of which requests show nothing, and what must be well again in time.
+type Spoiled = (&'static str, fn(&Place<'_>), fn(&TestRedis) -> Result<(), String>);
+
+const SPOILED: &[Spoiled] = &[
+    ("a genuine head of no epoch", |place| place.put_place(b"abc", b"1"), head_is_in_its_place),
+    (
+        "a genuine head of an epoch beyond all",
+        |place| place.put_place(b"9007199254740993", b"1"),
+        head_is_in_its_place,
+    ),
+    ("a genuine head of no place", |place| place.put_place(b"", b""), head_is_in_its_place),
+    (
+        "streams that are at their end",
+        |place| {
+            let end = format!("{0}-{0}", u64::MAX);
+            for stream in STREAMS {
+                let _ = place.redis.command(&[b"XADD", stream, end.as_bytes(), b"b", JUNK]);
+            }
+        },
+        edges_are_heard,
+    ),
+    (
+        "streams that are none",
+        |place| {
+            for stream in STREAMS {
+                let _ = place.redis.command(&[b"SET", stream, JUNK]);
+            }
+        },
+        edges_are_heard,
+    ),
+    (
+        "an arbiter's memory of other types",
+        |place| {
+            let _ = place.redis.command(&[b"SET", EDGES, JUNK]);
+            let memory = b"tidegate:v1:arbiter";
+            let _ = place.redis.command(&[b"DEL", memory]);
+            let _ = place.redis.command(&[b"LPUSH", memory, JUNK]);
+        },
+        edges_attend,
+    ),
+];
+
+fn head_is_in_its_place(redis: &TestRedis) -> Result<(), String> {
+    let text = |name: &[u8]| {
+        let value = redis.command(&[b"HGET", HEAD, name]).bytes().unwrap_or_default();
+        String::from_utf8_lossy(&value).into_owned()
+    };
+    let sealed = redis.command(&[b"HGET", HEAD, b"sealed"]).bytes().unwrap_or_default();
+    let head = Head::decode(sealed.get(64..).unwrap_or_default()).map_err(|e| e.to_string())?;
+    let (there, said) = ((text(b"epoch"), text(b"sequence")), (head.epoch, head.sequence));
+    if there == (said.0.to_string(), said.1.to_string()) {
+        Ok(())
+    } else {
+        Err(format!("{there:?} {said:?}"))
+    }
+}
+
+/// Something of an edge's came by the clock of now.
+fn edges_are_heard(redis: &TestRedis) -> Result<(), String> {
+    for stream in STREAMS {
+        let told = redis.command(&[b"XINFO", b"STREAM", stream]);
+        let Reply::List(fields) = &told else { return Err(format!("{told:?}")) };
+        let name = Reply::Bytes(b"last-generated-id".to_vec());
+        let at = fields.iter().position(|field| *field == name);
+        let last = at.and_then(|at| fields.get(at + 1)?.clone().bytes());
+        let time = last.and_then(|last| String::from_utf8(last).ok()?.split('-').next()?.parse::<i64>().ok());
+        if time.is_none_or(|time| time.abs_diff(now_millis()) > 60_000) {
+            return Err(format!("{told:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn edges_attend(redis: &TestRedis) -> Result<(), String> {
+    match redis.command(&[b"ZCARD", EDGES]) {
+        Reply::Number(edges) if edges >= 2 => Ok(()),
+        other => Err(format!("{other:?}")),
+    }
+}
+
 /// One poison after the other; after each, what is withdrawn is gone in time.
 pub async fn redis_is_poisoned(size: Size) -> (Tally, String) {
     let mut world = World::start(size).await;
@@ -178,7 +264,21 @@ pub async fn redis_is_poisoned(size: Size) -> (Tally, String) {
         longest = longest.max((withdrawn, *name));
         load.asked(size.asks / 10).await;
     }
+    for (name, spoil, is_well) in SPOILED {
+        spoil(&Place { redis: &world.fleet.redis, old_head: old_head.clone() });
+        let well = async || is_well(&world.fleet.redis).map_err(|says| format!("after {name}: {says}"));
+        eventually(WITHDRAWN_WITHIN, well).await;
+        world.withdraw(&edges).await;
+    }
     world.suffer(&load).await;
     let tally = world.assert_well("Redis is poisoned", load).await;
-    (tally, format!("{} kinds, withdrawn at the latest {:.1?} after {}", POISONS.len(), longest.0, longest.1))
+    (
+        tally,
+        format!(
+            "{} kinds, withdrawn at the latest {:.1?} after {}",
+            POISONS.len() + SPOILED.len(),
+            longest.0,
+            longest.1
+        ),
+    )
 }
