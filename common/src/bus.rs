@@ -104,14 +104,31 @@ impl News {
     }
 }
 
+/// Who rebuilds asks for so many buckets at a time.
+pub const MOST_BUCKETS: usize = 32;
+/// And is told of so many bytes at once, or of a single bucket: what both ends hold in memory and a carrier moves within
+/// its patience, however large a system is.
+pub const MOST_BUCKET_BYTES: usize = 8 << 20;
+
+/// How many buckets of these sizes are told at once: the first, and those after it with which it is not too much.
+fn told_at_once(sizes: impl IntoIterator<Item = usize>) -> usize {
+    let mut total = 0usize;
+    let fits = |(at, size): &(usize, usize)| {
+        total = total.saturating_add(*size);
+        *at == 0 || total <= MOST_BUCKET_BYTES
+    };
+    sizes.into_iter().enumerate().take_while(fits).count()
+}
+
 /// What a follower reads. Absence (`None`) means that there is nothing to be had, never that there is nothing to know.
 #[async_trait]
 pub trait Feed: Send + Sync + 'static {
     /// The sealed [`crate::wire::v1::Head`].
     async fn head(&self) -> Result<Option<Bytes>, BusError>;
 
-    /// The packed bytes of the bucket of that name.
-    async fn bucket(&self, name: &Digest) -> Result<Option<Bytes>, BusError>;
+    /// The packed bytes of the buckets of these names, in their order. Always of the first; of fewer than were named
+    /// where all would be too much at once, so that who wants the others asks again, from there on.
+    async fn buckets(&self, names: &[Digest]) -> Result<Vec<Option<Bytes>>, BusError>;
 
     /// What came after `cursor`; waits up to `wait` for the first of it, and answers empty after that.
     async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError>;

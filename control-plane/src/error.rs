@@ -3,12 +3,16 @@
 //! A refusal is a no on purpose: it says what to change. A fault is ours: it is logged once, and the caller sees a
 //! constant text and the request id.
 
+use std::convert::Infallible;
+
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use common::cors;
 use common::openapi;
 use common::problem::{Code, Format, Problem, refusals};
 use common::time::Timestamp;
+use futures_util::stream;
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER,
     WWW_AUTHENTICATE,
@@ -186,13 +190,14 @@ pub(crate) fn tell(ready: bool, content_type: &'static str, body: String) -> Res
     respond(status, HeaderValue::from_static(content_type), body.into_bytes(), "")
 }
 
-/// Bytes for an edge; 404 when there are none.
-pub(crate) fn hand_over(found: Option<bytes::Bytes>, content_type: &'static str) -> Response {
+/// Bytes for an edge, in pieces that need not lie together; 404 when there are none.
+pub(crate) fn hand_over(found: Option<Vec<Bytes>>, content_type: &'static str) -> Response {
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    let body = found.unwrap_or_default();
+    let pieces = found.unwrap_or_default();
+    let length: usize = pieces.iter().map(Bytes::len).sum();
     let mut response = respond(status, HeaderValue::from_static(content_type), Vec::new(), "");
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    *response.body_mut() = Body::from(body);
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    *response.body_mut() = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)));
     response
 }
 

@@ -13,11 +13,12 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use common::bus::https::{
-    ACK_HEADER, ACKS_PATH, BUCKETS_PATH, HEAD_PATH, NEWS_PATH, Question, Told, read_ack,
+    ACK_HEADER, ACKS_PATH, BUCKETS_PATH, HEAD_PATH, NEWS_PATH, Question, Told, asked_for, read_ack, tell,
 };
 use common::bus::local::LocalBus;
-use common::bus::{BusError, Feed as _};
+use common::bus::{BusError, Feed as _, MOST_BUCKETS};
 use common::digest::Digest;
+use common::fields::FieldFault;
 use common::mac::MacKeys;
 use common::problem::{Format, refusals};
 use common::proof::{EDGE_HEADER, EdgeWord};
@@ -52,6 +53,7 @@ pub(crate) struct FeedDoor {
 pub(crate) fn router(door: FeedDoor) -> Router {
     Router::new()
         .route(HEAD_PATH, get(head))
+        .route(BUCKETS_PATH, get(buckets))
         .route(&format!("{BUCKETS_PATH}/{{name}}"), get(bucket))
         .route(NEWS_PATH, get(news))
         .route(ACKS_PATH, post(acknowledge))
@@ -61,15 +63,25 @@ pub(crate) fn router(door: FeedDoor) -> Router {
 type Door = State<Arc<FeedDoor>>;
 
 async fn head(State(door): Door, headers: HeaderMap) -> Response {
-    let found = door.carrier.head();
+    let found = async { Ok(whole(door.carrier.head().await?)) };
     door.answer(&headers, BYTES, found).await
 }
 
+/// Several, for one question; a herd of edges that rebuild asks for all of them.
+async fn buckets(State(door): Door, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let found = async {
+        let Some(names) = query.as_deref().and_then(asked_for) else { return Err(Failed::Asked) };
+        Ok(Some(tell(door.carrier.buckets(&names).await?)))
+    };
+    door.answer(&headers, BYTES, found).await
+}
+
+/// A single one, for edges that are older.
 async fn bucket(State(door): Door, Path(name): Path<String>, headers: HeaderMap) -> Response {
     let found = async {
         // What is no name is the name of nothing.
         let Ok(name) = name.parse::<Digest>() else { return Ok(None) };
-        door.carrier.bucket(&name).await
+        Ok(whole(door.carrier.buckets(&[name]).await?.pop().flatten()))
     };
     door.answer(&headers, BYTES, found).await
 }
@@ -81,7 +93,7 @@ async fn news(State(door): Door, RawQuery(query): RawQuery, headers: HeaderMap) 
             door.fleet.take(&sealed);
         }
         let Some(question) = query.as_deref().and_then(Question::parse) else { return Ok(None) };
-        door.news(question).await
+        Ok(whole(door.news(question).await?))
     };
     door.answer(&headers, JSON, found).await
 }
@@ -90,9 +102,39 @@ async fn acknowledge(State(door): Door, headers: HeaderMap, body: Body) -> Respo
     let found = async {
         // What is too large or breaks off is none; the edge says the next one in a second.
         let sealed = to_bytes(body, LARGEST_ACK).await.unwrap_or_default();
-        Ok(door.fleet.take(&sealed).then(Bytes::new))
+        Ok(door.fleet.take(&sealed).then(Vec::new))
     };
     door.answer(&headers, BYTES, found).await
+}
+
+/// Why an edge of ours gets no answer.
+enum Failed {
+    /// What it asks is no question for buckets.
+    Asked,
+    Bus(BusError),
+}
+
+impl From<BusError> for Failed {
+    fn from(error: BusError) -> Self {
+        Self::Bus(error)
+    }
+}
+
+impl From<Failed> for Failure {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Bus(fault) => Self::broken("feed", fault),
+            Failed::Asked => {
+                let says =
+                    format!("must be 1 to {MOST_BUCKETS} names of buckets with commas between, none twice");
+                refusals::invalid_fields(&[FieldFault { field: "names", says }]).into()
+            }
+        }
+    }
+}
+
+fn whole(found: Option<Bytes>) -> Option<Vec<Bytes>> {
+    found.map(|bytes| vec![bytes])
 }
 
 impl FeedDoor {
@@ -112,14 +154,14 @@ impl FeedDoor {
         &self,
         headers: &HeaderMap,
         content_type: &'static str,
-        found: impl Future<Output = Result<Option<Bytes>, BusError>>,
+        found: impl Future<Output = Result<Option<Vec<Bytes>>, Failed>>,
     ) -> Response {
         let now = self.clock.now();
         let word = headers.get(EDGE_HEADER).and_then(|value| value.to_str().ok());
         let known = word.and_then(|text| EdgeWord::open(text, &self.keys, now));
         let outcome = match known {
             None => Err(Failure::from(refusals::edges_only())),
-            Some(_) => found.await.map_err(|fault| Failure::broken("feed", fault)),
+            Some(_) => found.await.map_err(Failure::from),
         };
         match outcome {
             Ok(found) => hand_over(found, content_type),
@@ -127,3 +169,6 @@ impl FeedDoor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,10 @@ use common::bus::redis::RedisBus;
 use common::bus::{
     AckInbox, Acks, BusError, Cursor, Feed, Inbox, LaidHead, LogId, Mark, News, Outlet, Reports, Trim,
 };
+use common::bus::{MOST_BUCKET_BYTES, MOST_BUCKETS};
 use common::digest::Digest;
 use common::wire::Position;
+use common::wire::address::bucket_key;
 use support::eventually::{PATIENCE, eventually};
 use support::redis::TestRedis;
 
@@ -88,12 +90,16 @@ async fn a_head_never_goes_back(bus: &dyn Carrier) {
 }
 
 async fn buckets_lie_until_they_are_released(bus: &dyn Carrier) {
-    let name = Digest::of(b"packed");
-    assert_eq!(bus.bucket(&name).await.unwrap(), None);
+    let (name, other) = (Digest::of(b"packed"), Digest::of(b"other"));
+    assert_eq!(bus.buckets(&[]).await.unwrap(), []);
+    assert_eq!(bus.buckets(&[name]).await.unwrap(), [None]);
     bus.put_bucket(&name, bytes("packed")).await.unwrap();
-    assert_eq!(bus.bucket(&name).await.unwrap(), Some(bytes("packed")));
+    assert_eq!(bus.buckets(&[name]).await.unwrap(), [Some(bytes("packed"))]);
+    bus.put_bucket(&other, Bytes::from_static(&[0, 255, b'\r', b'\n'])).await.unwrap();
+    let found = bus.buckets(&[other, Digest::of(b"absent"), name]).await.unwrap();
+    assert_eq!(found, [Some(Bytes::from_static(&[0, 255, b'\r', b'\n'])), None, Some(bytes("packed"))]);
     bus.release_bucket(&name).await.unwrap();
-    assert_eq!(bus.bucket(&name).await.unwrap(), None);
+    assert_eq!(bus.buckets(&[name, other]).await.unwrap()[0], None);
 }
 
 async fn a_trimmed_log_still_knows_its_end(bus: &dyn Carrier) {
@@ -246,6 +252,34 @@ async fn what_stands_beside_a_head_in_redis_is_told_and_keeps_none_of_ours_out_t
     assert_eq!(Outlet::head(&bus).await.unwrap(), laid(None, ""));
     write(&["SET", "tidegate:v1:head", "x"]);
     assert_eq!(Outlet::head(&bus).await.unwrap(), laid(None, ""));
+}
+
+#[tokio::test]
+async fn a_redis_tells_of_the_first_buckets_where_all_would_be_too_much_at_once() {
+    let redis = TestRedis::start().await;
+    let bus = RedisBus::new(&redis.url()).unwrap();
+    let names: Vec<Digest> = (0..MOST_BUCKETS + 1).map(|n| Digest::of(&n.to_be_bytes())).collect();
+    let half = Bytes::from(vec![7; MOST_BUCKET_BYTES / 2]);
+    for at in [1, 3, 4] {
+        bus.put_bucket(&names[at], half.clone()).await.unwrap();
+    }
+    bus.put_bucket(&names[6], Bytes::from(vec![7; MOST_BUCKET_BYTES + 1])).await.unwrap();
+    let told = |found: Vec<Option<Bytes>>| found.iter().map(|p| p.as_ref().map_or(0, Bytes::len)).collect();
+    let told = async |from: usize| -> Vec<usize> { told(bus.buckets(&names[from..]).await.unwrap()) };
+    assert_eq!(told(0).await, [0, half.len(), 0, half.len()]);
+    assert_eq!(told(4).await, [half.len(), 0]);
+    assert_eq!(told(6).await, [MOST_BUCKET_BYTES + 1], "the first is told of whatever its size");
+    assert_eq!(told(7).await.len(), MOST_BUCKETS + 1 - 7);
+}
+
+#[tokio::test]
+async fn what_is_no_bucket_in_the_place_of_one_is_as_good_as_absent() {
+    let redis = TestRedis::start().await;
+    let bus = RedisBus::new(&redis.url()).unwrap();
+    let (name, other) = (Digest::of(b"list"), Digest::of(b"packed"));
+    let _length = redis.command(&[b"LPUSH", bucket_key(&name).as_bytes(), b"x"]);
+    bus.put_bucket(&other, bytes("packed")).await.unwrap();
+    assert_eq!(bus.buckets(&[name, other]).await.unwrap(), [None, Some(bytes("packed"))]);
 }
 
 #[tokio::test]

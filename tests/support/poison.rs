@@ -210,8 +210,9 @@ impl Feed for Poisoned {
         Ok(self.spoiled(Feed::head(&self.bus).await?))
     }
 
-    async fn bucket(&self, name: &Digest) -> Result<Option<Bytes>, BusError> {
-        Ok(self.spoiled(self.bus.bucket(name).await?))
+    async fn buckets(&self, names: &[Digest]) -> Result<Vec<Option<Bytes>>, BusError> {
+        let found = self.bus.buckets(names).await?;
+        Ok(found.into_iter().map(|packed| self.spoiled(packed)).collect())
     }
 
     async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError> {

@@ -34,8 +34,8 @@ impl Feed for Split {
         Feed::head(&self.feed).await
     }
 
-    async fn bucket(&self, name: &Digest) -> Result<Option<Bytes>, BusError> {
-        self.feed.bucket(name).await
+    async fn buckets(&self, names: &[Digest]) -> Result<Vec<Option<Bytes>>, BusError> {
+        self.feed.buckets(names).await
     }
 
     async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError> {

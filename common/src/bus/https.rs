@@ -1,8 +1,10 @@
 //! The control plane itself as a carrier, over HTTP: what edges confirm the bus by, and follow while it is away.
 //!
-//! Three things are asked for: the head, a bucket by its name, and what came after a cursor, which may wait. One is told:
-//! how far an edge has come. All of it
-//! is sealed or named by its digest as on any other carrier, so the transport is trusted with nothing.
+//! Three things are asked for: the head, buckets by their names, and what came after a cursor, which may wait. One is
+//! told: how far an edge has come. All of it is sealed or named by its digest as on
+//! any other carrier, so the transport is trusted with nothing.
+
+mod several;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,10 +20,13 @@ use crate::bus::{Acks, BusError, Cursor, Feed, LogId, News};
 use crate::digest::Digest;
 use crate::proof::EDGE_HEADER;
 use crate::wire::Unreadable;
+use crate::wire::v1::bucket::LARGEST_PACKED;
+pub use several::{asked_for, tell};
 
 /// Where the head is.
 pub const HEAD_PATH: &str = "/internal/v1/feed/head";
-/// Where the buckets are; a name follows.
+/// Where the buckets are: several by the query that [`asked_for`] reads, one by the name that follows, as edges ask
+/// that are older.
 pub const BUCKETS_PATH: &str = "/internal/v1/feed/buckets";
 /// Where the news are; a [`Question`] follows.
 pub const NEWS_PATH: &str = "/internal/v1/feed/news";
@@ -33,11 +38,11 @@ pub const ACK_HEADER: &str = "x-tidegate-acknowledgement";
 
 /// How long an answer may take beyond what was asked to wait.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a bucket may take: the largest is some hundred MiB.
+/// How long buckets may take: a single one may have some hundred MiB.
 const BUCKET_PATIENCE: Duration = Duration::from_secs(120);
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
-/// More than a thousand batches of the largest form.
-const LARGEST_NEWS: usize = 128 << 20;
+/// The largest bucket after its length. A thousand batches of the largest form are less.
+const LARGEST_ANSWER: usize = LARGEST_PACKED + several::LENGTH;
 
 /// What came after which place, as a query.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -177,7 +182,7 @@ fn swap(place: &Mutex<Option<Bytes>>, new: Option<Bytes>) -> Option<Bytes> {
 async fn read(mut answer: Response) -> Result<Bytes, BusError> {
     let mut body = Vec::new();
     while let Some(piece) = answer.chunk().await.map_err(|error| away(&error))? {
-        if body.len() + piece.len() > LARGEST_NEWS.max(crate::wire::v1::bucket::LARGEST_PACKED) {
+        if body.len() + piece.len() > LARGEST_ANSWER {
             return Err(BusError::Unreadable(Unreadable::new("answer: it is too large")));
         }
         body.extend_from_slice(&piece);
@@ -204,8 +209,15 @@ impl Feed for HttpsBus {
         }
     }
 
-    async fn bucket(&self, name: &Digest) -> Result<Option<Bytes>, BusError> {
-        self.get(&format!("{BUCKETS_PATH}/{name}"), BUCKET_PATIENCE).await
+    async fn buckets(&self, names: &[Digest]) -> Result<Vec<Option<Bytes>>, BusError> {
+        let names = several::first_of(names);
+        let Some(first) = names.first() else { return Ok(Vec::new()) };
+        let query = several::ask_for(names);
+        match self.get(&format!("{BUCKETS_PATH}?{query}"), BUCKET_PATIENCE).await? {
+            Some(answer) => Ok(several::read(answer, names.len())?),
+            // A control plane that is older than this edge tells of one at a time.
+            None => Ok(vec![self.get(&format!("{BUCKETS_PATH}/{first}"), BUCKET_PATIENCE).await?]),
+        }
     }
 
     async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError> {

@@ -100,8 +100,10 @@ impl Feed for LocalBus {
         Ok(self.state().head.as_ref().map(|(_, sealed)| sealed.clone()))
     }
 
-    async fn bucket(&self, name: &Digest) -> Result<Option<Bytes>, BusError> {
-        Ok(self.state().buckets.get(name).cloned())
+    /// All of them, whatever their size: nothing is copied.
+    async fn buckets(&self, names: &[Digest]) -> Result<Vec<Option<Bytes>>, BusError> {
+        let state = self.state();
+        Ok(names.iter().map(|name| state.buckets.get(name).cloned()).collect())
     }
 
     async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError> {

@@ -18,7 +18,9 @@ use redis::streams::{StreamId, StreamReadReply};
 use redis::{AsyncCommands as _, RedisError, Value};
 
 use crate::bus::arbiter::Arbiter;
-use crate::bus::{Arbitrated, BusError, Cursor, Feed, LaidHead, LogId, News, Outlet, Trim};
+use crate::bus::{
+    Arbitrated, BusError, Cursor, Feed, LaidHead, LogId, MOST_BUCKET_BYTES, MOST_BUCKETS, News, Outlet, Trim,
+};
 use crate::digest::Digest;
 use crate::wire::address::{HEAD, bucket_key, changes_key, denials_key};
 use crate::wire::{Position, Unreadable};
@@ -42,6 +44,18 @@ if e > epoch or (e == epoch and s >= sequence) then
   redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'sequence', ARGV[2], 'sealed', ARGV[3])
 end
 return 1";
+
+/// The first buckets whose bytes together are not too many, in one round trip; in Redis, because nobody else knows how
+/// many they are. What is no string is as good as absent.
+const GET_BUCKETS: &str = r"
+local count, bytes = 0, 0
+for at, key in ipairs(KEYS) do
+  local length = redis.pcall('STRLEN', key)
+  bytes = bytes + (type(length) == 'number' and length or 0)
+  if at > 1 and bytes > tonumber(ARGV[1]) then break end
+  count = at
+end
+return redis.call('MGET', unpack(KEYS, 1, count))";
 
 /// A connection to Redis, made when it is first needed and made again when it broke.
 pub struct RedisBus {
@@ -163,11 +177,18 @@ impl Feed for RedisBus {
         }
     }
 
-    async fn bucket(&self, name: &Digest) -> Result<Option<Bytes>, BusError> {
-        let key = bucket_key(name);
-        let packed: Option<Vec<u8>> =
-            self.commands.call(async |mut c| c.get(&key).await).await?.map_err(|e| away(&e))?;
-        Ok(packed.map(Bytes::from))
+    async fn buckets(&self, names: &[Digest]) -> Result<Vec<Option<Bytes>>, BusError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let script = redis::Script::new(GET_BUCKETS);
+        let mut call = script.arg(MOST_BUCKET_BYTES);
+        for name in names.iter().take(MOST_BUCKETS) {
+            call.key(bucket_key(name));
+        }
+        let found: Result<Vec<Option<Vec<u8>>>, RedisError> =
+            self.commands.call(async |mut c| call.invoke_async(&mut c).await).await?;
+        Ok(found.map_err(|e| away(&e))?.into_iter().map(|packed| packed.map(Bytes::from)).collect())
     }
 
     async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError> {

@@ -1,8 +1,15 @@
-//! The whole replica from the snapshot on the bus: bucket by bucket, one in memory at a time, all or nothing.
+//! The whole replica from the snapshot on the bus: all or nothing.
+//!
+//! Buckets are asked for by the batch, so that a far carrier costs a few round trips and not one for each. One batch lies
+//! packed in memory at a time, and of it one bucket unpacked while the one before it is written.
 
-use common::bus::{BusError, Feed};
-use common::wire::v1::{Entry, Head, bucket};
 use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use common::bus::{BusError, Feed, MOST_BUCKETS};
+use common::digest::Digest;
+use common::wire::Unreadable;
+use common::wire::v1::{Entry, Head, bucket};
 use tokio::sync::mpsc;
 
 use super::{Replica, ReplicaFault, SharedReplica};
@@ -41,18 +48,37 @@ async fn fetch(
     head: &Head,
     send: mpsc::Sender<Option<Vec<Entry>>>,
 ) -> Result<(), RebuildError> {
-    for (number, name) in &head.buckets {
-        let packed = feed.bucket(name).await?.ok_or(RebuildError::Missing(*number))?;
-        let mut entries = Vec::new();
-        bucket::unpack(name, &packed, |entry| entries.push(entry)).map_err(BusError::from)?;
-        if send.send(Some(entries)).await.is_err() {
-            // The writer gave up; its error is told by the caller.
-            return Ok(());
+    let (numbers, names): (Vec<u8>, Vec<Digest>) = head.buckets.iter().unzip();
+    let mut done = 0;
+    while done < names.len() {
+        let batch = batch(feed, &names[done..]).await?;
+        for packed in batch {
+            let (number, name) = (numbers[done], &names[done]);
+            let packed = packed.ok_or(RebuildError::Missing(number))?;
+            let mut entries = Vec::new();
+            bucket::unpack(name, &packed, |entry| entries.push(entry)).map_err(BusError::from)?;
+            if send.send(Some(entries)).await.is_err() {
+                // The writer gave up; its error is told by the caller.
+                return Ok(());
+            }
+            done += 1;
         }
     }
     // Only this says that it was all: a sender that is dropped early leaves everything as it was.
     let _ = send.send(None).await;
     Ok(())
+}
+
+/// The first of these, as many as the carrier tells of at once.
+async fn batch(feed: &dyn Feed, names: &[Digest]) -> Result<Vec<Option<Bytes>>, BusError> {
+    let names = &names[..names.len().min(MOST_BUCKETS)];
+    let batch = feed.buckets(names).await?;
+    // With none this would never end, and what nobody asked for has no name.
+    if (1..=names.len()).contains(&batch.len()) {
+        Ok(batch)
+    } else {
+        Err(Unreadable::new("buckets: as many as were asked for").into())
+    }
 }
 
 impl Replica {

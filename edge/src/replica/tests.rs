@@ -1,5 +1,6 @@
 //! The replica as its rooms and its feed see it, with hand-made records on a bus in memory.
 
+mod batches;
 mod carriers;
 mod denials;
 mod feed;

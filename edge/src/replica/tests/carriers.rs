@@ -37,7 +37,7 @@ impl Observer for Nobody {
 struct Carrier {
     bus: LocalBus,
     works: Arc<watch::Sender<bool>>,
-    /// How often a bucket was asked for, and whether it is handed over.
+    /// How often buckets were asked for, and whether they are handed over.
     buckets: Arc<watch::Sender<(u64, bool)>>,
 }
 
@@ -63,10 +63,10 @@ impl Feed for Carrier {
         Feed::head(&self.bus).await
     }
 
-    async fn bucket(&self, name: &Digest) -> Result<Option<Bytes>, BusError> {
+    async fn buckets(&self, names: &[Digest]) -> Result<Vec<Option<Bytes>>, BusError> {
         self.buckets.send_modify(|(asked, _)| *asked += 1);
         let _ = self.buckets.subscribe().wait_for(|(_, hands_over)| *hands_over).await;
-        self.bus.bucket(name).await
+        self.bus.buckets(names).await
     }
 
     async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError> {

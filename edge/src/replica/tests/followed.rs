@@ -114,8 +114,8 @@ impl Feed for Tap {
         Feed::head(&self.bus).await
     }
 
-    async fn bucket(&self, name: &Digest) -> Result<Option<Bytes>, BusError> {
-        self.bus.bucket(name).await
+    async fn buckets(&self, names: &[Digest]) -> Result<Vec<Option<Bytes>>, BusError> {
+        self.bus.buckets(names).await
     }
 
     async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError> {
