@@ -14,7 +14,7 @@ use common::digest::Digest;
 use common::wire::Position;
 use common::wire::address::bucket_key;
 use support::eventually::{PATIENCE, eventually};
-use support::redis::TestRedis;
+use support::redis::{Reply, TestRedis};
 
 trait Carrier: Feed + Outlet + Reports + Inbox + Acks + AckInbox {}
 impl<T: Feed + Outlet + Reports + Inbox + Acks + AckInbox> Carrier for T {}
@@ -431,4 +431,32 @@ async fn acknowledgements_do_not_fill_a_redis() {
 fn a_bus_url_that_cannot_be_read_is_not_repeated() {
     let says = RedisBus::new("http://user:hush@host").map(drop).unwrap_err();
     assert!(!says.contains("hush"), "{says}");
+}
+
+#[tokio::test]
+async fn what_is_larger_than_anything_of_ours_is_taken_away_and_the_rest_is_read() {
+    let redis = TestRedis::start().await;
+    let bus = RedisBus::new(&redis.url()).unwrap();
+    let large = vec![7_u8; 80 << 20];
+    bus.append_change(7, at(1, 0), bytes("one")).await.unwrap();
+    bus.put_head(Position { epoch: 7, sequence: 1 }, bytes("head")).await.unwrap();
+    bus.send(bytes("report")).await.unwrap();
+    let end = bus.acks_end().await.unwrap();
+    for log in ["7:changes", "7:denials", "acks", "reports"] {
+        let id: &[u8] = if log.starts_with('7') { b"5-0" } else { b"*" };
+        let laid = redis.command(&[b"XADD", format!("tidegate:v1:{log}").as_bytes(), id, b"b", &large]);
+        assert!(matches!(laid, Reply::Bytes(_)), "{log}");
+    }
+    let _ = redis.command(&[b"HSET", b"tidegate:v1:head", b"sealed", &large]);
+    assert_eq!(Feed::head(&bus).await.unwrap(), Some(bytes("")), "as good as unreadable");
+    bus.acknowledge(bytes("word")).await.unwrap();
+    let news = eventually(PATIENCE, || bus.news(START, Duration::ZERO)).await;
+    assert_eq!((news.changes, news.denials), (vec![(at(1, 0), bytes("one"))], vec![]));
+    let heard = eventually(PATIENCE, || bus.acknowledgements(&end, Duration::ZERO)).await;
+    assert_eq!(texts(&heard), [b"word"]);
+    let from = Mark::default();
+    let reports = eventually(PATIENCE, || bus.receive(&from, 10, Duration::ZERO)).await;
+    assert_eq!(texts(&reports), [b"report"]);
+    bus.append_denials(7, at(9, 0), bytes("no")).await.unwrap();
+    assert_eq!(read(&bus, START).await.denials, [(at(9, 0), bytes("no"))]);
 }

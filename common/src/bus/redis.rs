@@ -5,11 +5,13 @@
 
 mod acks;
 pub mod arbiter;
+mod bounded;
 mod connection;
+mod large;
 mod reports;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,12 +28,13 @@ use crate::wire::address::{HEAD, bucket_key, changes_key, denials_key};
 use crate::wire::{Position, Unreadable};
 
 use arbiter::RedisArbiter;
-use connection::Slot;
+use connection::{Bound, Slot};
+use large::{Large, MOST_ANSWERED, MOST_HEAD, MOST_READ, MOST_VALUE};
 
 /// How long a command may take. No request of a client ever waits for one.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Entries taken at once from each log.
-const MOST_ENTRIES: usize = 1_000;
+/// Entries taken at once from each log: of ours, 64 KiB each unless a single record is larger.
+const MOST_ENTRIES: usize = 250;
 /// The one field of a stream entry.
 const FIELD: &str = "b";
 
@@ -45,12 +48,23 @@ if e > epoch or (e == epoch and s >= sequence) then
 end
 return 1";
 
+/// What is laid down as a head, unless it is none or larger than one.
+const GET_HEAD: &str = r"
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'none' then return {false, false, false} end
+if kind ~= 'hash' then return {false, false, ''} end
+for _, field in ipairs({'epoch', 'sequence', 'sealed'}) do
+  if redis.call('HSTRLEN', KEYS[1], field) > tonumber(ARGV[1]) then return {false, false, ''} end
+end
+return redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'sealed')";
+
 /// The first buckets whose bytes together are not too many, in one round trip; in Redis, because nobody else knows how
-/// many they are. What is no string is as good as absent.
+/// many they are. What is no string is as good as absent, and so is what is larger than any bucket.
 const GET_BUCKETS: &str = r"
 local count, bytes = 0, 0
 for at, key in ipairs(KEYS) do
   local length = redis.pcall('STRLEN', key)
+  if type(length) == 'number' and length > tonumber(ARGV[2]) then redis.call('DEL', key) end
   bytes = bytes + (type(length) == 'number' and length or 0)
   if at > 1 and bytes > tonumber(ARGV[1]) then break end
   count = at
@@ -66,6 +80,7 @@ pub struct RedisBus {
     acks: Slot,
     swept: AtomicU64,
     arbiter: Arc<RedisArbiter>,
+    large: Large,
 }
 
 impl RedisBus {
@@ -78,13 +93,27 @@ impl RedisBus {
         let client = redis::Client::open(url).map_err(|_| {
             "must be a URL like redis://host:6379 or rediss://user:password@host:6379/0".to_owned()
         })?;
+        let overflowed = Arc::new(AtomicBool::new(false));
+        let bound = |bytes| Bound { bytes, overflowed: overflowed.clone() };
+        let slot = |bytes| Slot::new(client.clone(), PATIENCE, bound(bytes));
         Ok(Self {
-            commands: Slot::new(client.clone(), PATIENCE),
-            reading: Slot::new(client.clone(), PATIENCE),
-            acks: Slot::new(client.clone(), PATIENCE),
-            arbiter: Arc::new(RedisArbiter::over(client)),
+            commands: slot(MOST_ANSWERED),
+            reading: slot(MOST_READ),
+            acks: slot(MOST_READ),
+            arbiter: Arc::new(RedisArbiter::over(client.clone(), bound(MOST_ANSWERED))),
             swept: AtomicU64::new(0),
+            large: Large { overflowed, is_careful: AtomicBool::new(false) },
         })
+    }
+
+    /// Epoch, sequence and what is sealed; that is empty, and the others absent, where no head of ours can be.
+    async fn read_head(&self) -> Result<[Option<Vec<u8>>; 3], BusError> {
+        let script = redis::Script::new(GET_HEAD);
+        let mut call = script.key(HEAD);
+        call.arg(MOST_HEAD);
+        let laid: Result<[Option<Vec<u8>>; 3], RedisError> =
+            self.commands.call(async |mut c| call.invoke_async(&mut c).await).await?;
+        laid.map_err(|e| away(&e))
     }
 
     async fn append(&self, key: String, id: LogId, sealed: Bytes) -> Result<(), BusError> {
@@ -168,13 +197,9 @@ fn entry(id: &StreamId) -> Result<(LogId, Bytes), Unreadable> {
 #[async_trait]
 impl Feed for RedisBus {
     async fn head(&self) -> Result<Option<Bytes>, BusError> {
-        let sealed: Result<Option<Vec<u8>>, RedisError> =
-            self.commands.call(async |mut c| c.hget(HEAD, "sealed").await).await?;
-        match sealed {
-            // Unreadable, as whatever else somebody lays there.
-            Err(e) if is_foreign(&e) => Ok(Some(Bytes::new())),
-            sealed => Ok(sealed.map_err(|e| away(&e))?.map(Bytes::from)),
-        }
+        self.clear_large().await?;
+        let [_, _, sealed] = self.read_head().await?;
+        Ok(sealed.map(Bytes::from))
     }
 
     async fn buckets(&self, names: &[Digest]) -> Result<Vec<Option<Bytes>>, BusError> {
@@ -183,6 +208,7 @@ impl Feed for RedisBus {
         }
         let script = redis::Script::new(GET_BUCKETS);
         let mut call = script.arg(MOST_BUCKET_BYTES);
+        call.arg(MOST_VALUE);
         for name in names.iter().take(MOST_BUCKETS) {
             call.key(bucket_key(name));
         }
@@ -193,8 +219,9 @@ impl Feed for RedisBus {
 
     async fn news(&self, cursor: Cursor, wait: Duration) -> Result<News, BusError> {
         let keys = [changes_key(cursor.epoch), denials_key(cursor.epoch)];
+        self.clear_large().await?;
         let mut command = redis::cmd("XREAD");
-        command.arg("COUNT").arg(MOST_ENTRIES);
+        command.arg("COUNT").arg(self.large.entries(MOST_ENTRIES));
         if !wait.is_zero() {
             // 0 would mean for ever.
             command.arg("BLOCK").arg(wait.as_millis().max(1).to_string());
@@ -212,6 +239,7 @@ impl Feed for RedisBus {
                 log.push(entry(id)?);
             }
         }
+        self.large.was_read(news.changes.len().max(news.denials.len()));
         Ok(news)
     }
 }
@@ -225,19 +253,15 @@ impl Arbitrated for RedisBus {
 #[async_trait]
 impl Outlet for RedisBus {
     async fn head(&self) -> Result<Option<LaidHead>, BusError> {
-        let fields = &["epoch", "sequence", "sealed"];
-        let laid: Result<[Option<Vec<u8>>; 3], RedisError> =
-            self.commands.call(async |mut c| c.hmget(HEAD, fields).await).await?;
-        match laid {
-            Ok([None, None, None]) => Ok(None),
-            Ok([epoch, sequence, sealed]) => {
+        self.clear_large().await?;
+        Ok(match self.read_head().await? {
+            [None, None, None] => None,
+            [epoch, sequence, sealed] => {
                 let position = number(epoch).zip(number(sequence));
                 let position = position.map(|(epoch, sequence)| Position { epoch, sequence });
-                Ok(Some(LaidHead { position, sealed: sealed.unwrap_or_default().into() }))
+                Some(LaidHead { position, sealed: sealed.unwrap_or_default().into() })
             }
-            Err(e) if is_foreign(&e) => Ok(Some(LaidHead { position: None, sealed: Bytes::new() })),
-            Err(e) => Err(away(&e)),
-        }
+        })
     }
 
     async fn last_change(&self, epoch: u64) -> Result<Option<LogId>, BusError> {

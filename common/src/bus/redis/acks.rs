@@ -35,6 +35,7 @@ impl AckInbox for RedisBus {
     }
 
     async fn acknowledgements(&self, after: &Mark, wait: Duration) -> Result<Vec<(Mark, Bytes)>, BusError> {
+        self.clear_large().await?;
         let (stream, after) = ((&self.acks, ACKS), place(after));
         let read = self.read(stream, after, MOST_ENTRIES, wait).await?;
         if !read.is_empty() {

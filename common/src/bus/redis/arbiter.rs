@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use redis::{Client, Pipeline, RedisError, Script, ScriptInvocation};
 
 use super::away;
-use super::connection::Slot;
+use super::connection::{Bound, Slot};
+use super::large::MOST_ANSWERED;
 use crate::bus::BusError;
 use crate::bus::arbiter::{Arbiter, Claim, Occupation, Presence, Share, Verdict, WINDOW};
 use crate::wire::Unreadable;
@@ -31,9 +32,9 @@ pub struct RedisArbiter {
 }
 
 impl RedisArbiter {
-    pub(super) fn over(client: Client) -> Self {
+    pub(super) fn over(client: Client, bound: Bound) -> Self {
         Self {
-            commands: Slot::new(client, PATIENCE),
+            commands: Slot::new(client, PATIENCE, bound),
             attend: Script::new(concat!(
                 include_str!("arbiter/common.lua"),
                 include_str!("arbiter/attend.lua")
@@ -56,7 +57,7 @@ impl RedisArbiter {
     /// When the URL cannot be read.
     pub fn by_hand(url: &str, millis: Arc<AtomicU64>) -> Result<Self, BusError> {
         let client = Client::open(url).map_err(|e| away(&e))?;
-        Ok(Self { by_hand: Some(millis), ..Self::over(client) })
+        Ok(Self { by_hand: Some(millis), ..Self::over(client, Bound::alone(MOST_ANSWERED)) })
     }
 
     fn now(&self) -> String {

@@ -96,7 +96,7 @@ impl RedisBus {
         wait: Duration,
     ) -> Result<Vec<(Mark, Bytes)>, BusError> {
         let mut command = redis::cmd("XREAD");
-        command.arg("COUNT").arg(most);
+        command.arg("COUNT").arg(self.large.entries(most));
         if !wait.is_zero() {
             command.arg("BLOCK").arg(wait.as_millis().max(1).to_string());
         }
@@ -111,7 +111,9 @@ impl RedisBus {
             reply => reply.map_err(|e| away(&e))?,
         };
         let entries = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|stream| stream.ids);
-        entries.map(entry).collect()
+        let entries: Vec<(Mark, Bytes)> = entries.map(entry).collect::<Result<_, BusError>>()?;
+        self.large.was_read(entries.len());
+        Ok(entries)
     }
 
     /// The place of the last entry of a stream, if it has any.
@@ -173,6 +175,7 @@ impl Inbox for RedisBus {
         most: usize,
         wait: Duration,
     ) -> Result<Vec<(Mark, Bytes)>, BusError> {
+        self.clear_large().await?;
         let mark = place(mark);
         let stream = (&self.reading, REPORTS);
         let read = self.read(stream, mark, most, wait).await?;
