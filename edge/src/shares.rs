@@ -23,6 +23,8 @@ pub const PATIENCE: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(100);
 /// How often the arbiter hears that this edge is there, and is tried when it did not answer.
 const ATTEND: Duration = Duration::from_secs(1);
+/// How long an arbiter that lost its memory takes to hear of every edge again.
+const LEARNS: Duration = Duration::from_secs(3);
 /// Claims sent in one go.
 const MOST: usize = 1_024;
 
@@ -94,13 +96,24 @@ pub struct Negotiator {
     /// Keys to look at again, and when.
     watched: HashMap<KeyId, Duration>,
     memory: Option<u64>,
+    /// Until when the arbiter may not have heard of every edge: it lost its memory.
+    learns_until: Duration,
     answers: bool,
 }
 
 impl Negotiator {
     /// For `edge`, which is called `name` among the others.
     pub(crate) fn new(arbiter: Arc<dyn Arbiter>, edge: Arc<Edge>, name: String, count_file: PathBuf) -> Self {
-        Self { arbiter, edge, name, count_file, watched: HashMap::new(), memory: None, answers: true }
+        Self {
+            arbiter,
+            edge,
+            name,
+            count_file,
+            watched: HashMap::new(),
+            memory: None,
+            learns_until: Duration::ZERO,
+            answers: true,
+        }
     }
 
     fn tick(&self) -> Duration {
@@ -149,16 +162,23 @@ impl Negotiator {
     async fn attend(&mut self) -> Result<(), BusError> {
         let presence = self.arbiter.attend(&self.name).await?;
         let Some(fleet) = self.edge.gate.budgets().fleet() else { return Ok(()) };
-        if fleet.edges() != presence.edges {
-            fleet.count(presence.edges);
+        let known = self.memory.replace(presence.memory);
+        let has_lost = known.is_some_and(|known| known != presence.memory);
+        if has_lost {
+            self.learns_until = self.tick() + LEARNS;
+        }
+        // One that has just lost its memory knows of this edge alone: a share by that would be the whole limit.
+        let is_learning = self.tick() < self.learns_until;
+        let edges = if is_learning { presence.edges.max(fleet.edges()) } else { presence.edges };
+        if fleet.edges() != edges {
+            fleet.count(edges);
             // Of use to a start without the arbiter; without it that start counts itself alone.
-            let written = tokio::fs::write(&self.count_file, presence.edges.to_string()).await;
+            let written = tokio::fs::write(&self.count_file, edges.to_string()).await;
             if let Err(error) = written {
                 tracing::warn!(%error, "the number of edges could not be written down");
             }
         }
-        let known = self.memory.replace(presence.memory);
-        if known.is_some_and(|known| known != presence.memory) {
+        if has_lost {
             tracing::warn!("the arbiter of limits lost its memory: it is told what was spent here");
             self.edge.gate.budgets().forgotten().iter().for_each(|key| self.edge.wishes.minutes.want(key));
         }

@@ -244,10 +244,11 @@ async fn of_two_writers_at_the_same_place_one_comes_through() {
         let mut statuses = [one.status, two.status];
         statuses.sort_unstable();
         // One after the other is as good: a whole one replaces a whole one, as with PUT.
-        assert_eq!(statuses, [204, 409], "{one:?} {two:?}");
-        let winner = &contents[usize::from(two.status == 204)];
+        assert!(matches!(statuses, [204, 204 | 409]), "{one:?} {two:?}");
+        let taken = [&one, &two].into_iter().zip(&contents).filter(|(told, _)| told.status == 204);
+        let taken: Vec<String> = taken.map(|(_, content)| checksum(content)).collect();
         let told = admin.complete_upload(upload.complete()).await.expect(201);
-        assert_eq!(told.text("/checksum"), checksum(winner));
+        assert!(taken.contains(&told.text("/checksum")), "a mixture");
     }
 }
 
