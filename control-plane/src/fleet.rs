@@ -131,15 +131,15 @@ impl Fleet {
     }
 
     /// Begins another history when some edge is ahead of the truth: the database was put back to an earlier state, and
-    /// that edge would take what is written now for what it has.
-    pub(crate) async fn check_history(&self, store: &dyn Store) -> Result<(), StoreFault> {
+    /// that edge would take what is written now for what it has. Gives where history stands.
+    pub(crate) async fn check_history(&self, store: &dyn Store) -> Result<Position, StoreFault> {
         // In this order: what an edge has applied was written before.
-        let Some(furthest) = self.furthest() else { return Ok(()) };
-        if store.read().await?.standing().await?.position < furthest {
-            let position = store.begin_history(furthest, self.clock.now()).await?;
-            tracing::warn!(%position, "the database was put back to an earlier state: another history begins");
-        }
-        Ok(())
+        let furthest = self.furthest();
+        let standing = store.read().await?.standing().await?.position;
+        let Some(furthest) = furthest.filter(|furthest| standing < *furthest) else { return Ok(standing) };
+        let position = store.begin_history(furthest, self.clock.now()).await?;
+        tracing::warn!(%position, "the database was put back to an earlier state: another history begins");
+        Ok(position)
     }
 
     /// Everybody, by name.

@@ -10,7 +10,6 @@ use common::problem::refusals;
 use common::routes::Route;
 use common::tenancy::Tenancy;
 use common::time::Timestamp;
-use common::wire::Position;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -20,7 +19,6 @@ use crate::api::call::Call;
 use crate::api::caller::Caller;
 use crate::error::Failure;
 use crate::fleet::Confirmation;
-use crate::store::StoreFault;
 
 /// How long one waits who does not say how long.
 const USUALLY: u64 = 5;
@@ -118,24 +116,18 @@ impl Wait {
     /// Waits for every edge that is known, and puts into the answer what came of it.
     pub(super) async fn confirm(self, desk: &Desk, answer: Answer) -> Handled {
         let began = Instant::now();
-        let mut standing = stand(desk).await?;
+        let mut standing = desk.fleet.check_history(desk.store.as_ref()).await?;
         loop {
             // Of another history than the one that stands, a position says nothing.
             let own = answer.position().filter(|position| position.epoch == standing.epoch);
             let position = own.unwrap_or(standing);
             let confirmation = desk.fleet.wait_for(position, self.0.saturating_sub(began.elapsed())).await;
             // Who was heard only now may be ahead of the truth: then it has confirmed something else.
-            let after = stand(desk).await?;
+            let after = desk.fleet.check_history(desk.store.as_ref()).await?;
             if after.epoch == standing.epoch {
                 return Ok(answer.at(position).confirmed(EdgesView::of(confirmation, desk.tenancy)));
             }
             standing = after;
         }
     }
-}
-
-/// Where history stands, when no edge is ahead of it.
-async fn stand(desk: &Desk) -> Result<Position, StoreFault> {
-    desk.fleet.check_history(desk.store.as_ref()).await?;
-    Ok(desk.store.read().await?.standing().await?.position)
 }

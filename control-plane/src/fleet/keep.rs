@@ -39,7 +39,7 @@ impl Fleet {
             let furthest = self.furthest();
             if furthest > seen {
                 match self.check_history(store).await {
-                    Ok(()) => seen = furthest,
+                    Ok(_) => seen = furthest,
                     Err(fault) => {
                         tracing::warn!(%fault, "whether history was put back could not be looked at")
                     }

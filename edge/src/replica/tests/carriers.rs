@@ -24,6 +24,9 @@ use crate::replica::{Changed, Replica, SharedReplica};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Denials that a carrier tells at once.
+const MOST_DENIALS: usize = 2;
+
 struct Nobody;
 
 impl Observer for Nobody {
@@ -73,7 +76,11 @@ impl Feed for Carrier {
         self.check()?;
         let mut works = self.works.subscribe();
         tokio::select! {
-            news = self.bus.news(cursor, wait) => news,
+            news = self.bus.news(cursor, wait) => news.map(|mut news| {
+                // As every carrier, it tells only so much at once.
+                news.denials.truncate(MOST_DENIALS);
+                news
+            }),
             _ = works.wait_for(|works| !works) => Err(BusError::Away("unplugged".to_owned())),
         }
     }
@@ -328,16 +335,18 @@ async fn what_was_withdrawn_while_an_edge_was_away_is_denied_before_the_snapshot
         carrier.hold_buckets(true);
     }
     for carrier in [&bus, &desk] {
-        carrier.deny(2, &["key:key_1".to_owned()]).await;
-        carrier.change(1, 2, &[gone(key_at("key_1"))]).await;
+        for sequence in 2..=6 {
+            let last = if sequence == 6 { "key:key_1" } else { "key:key_other" };
+            carrier.deny(sequence, &[last.to_owned()]).await;
+        }
+        carrier.change(1, 6, &[gone(key_at("key_1"))]).await;
         // The changes that led there are gone by now, what was denied is not.
-        carrier.bus.trim(1, Trim { changes: 2, denials: 0 }).await.unwrap();
-        carrier.change(2, 9, &[key("key_9", 9)]).await;
+        carrier.bus.trim(1, Trim { changes: 6, denials: 0 }).await.unwrap();
+        carrier.change(6, 9, &[key("key_9", 9)]).await;
         carrier.snapshot(9, &[key("key_2", 2), key("key_9", 9)]).await;
     }
-    for carrier in [&of_bus, &of_desk] {
-        carrier.works.send_replace(true);
-    }
+    // One alone: while it reads the snapshot, the other would bring denials.
+    of_bus.works.send_replace(true);
     edge.denies(&key_at("key_1")).await;
     assert_eq!(edge.replica.position(), Position { epoch: 1, sequence: 1 });
     for carrier in [&of_bus, &of_desk] {
